@@ -1,0 +1,1 @@
+"""Where hardware, or its simulation, meets the pedal."""

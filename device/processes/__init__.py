@@ -1,0 +1,1 @@
+"""The pedal's processes, the link between them and their meters."""

@@ -1,0 +1,1 @@
+"""The blocks a tone chain is made of: captures, cabinets, effects."""

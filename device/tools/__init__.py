@@ -1,0 +1,1 @@
+"""Commands around the pedal: offline rendering, benchmark, riff, report."""

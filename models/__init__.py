@@ -1,0 +1,1 @@
+"""What a tone, a latent and a morph are: signal units, captures, networks, quality."""
