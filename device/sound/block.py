@@ -23,6 +23,13 @@ class Parameter:
     default: float
     scale: Literal["linear", "log"] = "linear"
 
+    def check(self, value: float) -> None:
+        """Raise ``ValueError`` for a value outside the range."""
+        if not self.minimum <= value <= self.maximum:
+            raise ValueError(
+                f"{self.name} is {value:g}, but must lie in {self.minimum:g}…{self.maximum:g}"
+            )
+
 
 class Block(ABC):
     """One processor of a tone chain: mono in, mono out, streaming.
@@ -33,6 +40,11 @@ class Block(ABC):
 
     kind: ClassVar[str]
     """The block's name in presets."""
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """The block's kind and what tells it from others, for tables: ``nam jc.nam``."""
 
     @property
     @abstractmethod

@@ -1,0 +1,107 @@
+"""Presets: two tones, how the knob leads from one to the other, and their levels (TOML)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from device.errors import AudioFileError, PresetError
+from device.sound.blocks.settings import AnyBlock
+from device.sound.chain import ToneChain
+from device.sound.morph import ENGINES
+from device.sound.path import SoundPath
+from device.toml import Table, read_toml
+from models.errors import ModelError
+
+MAXIMUM_BLOCKS = 32
+"""Longest chain; far more than any pedal board, and a bound for hostile files."""
+
+LevelDb = Annotated[float, Field(ge=-60.0, le=36.0)]
+Side = Literal["a", "b"]
+
+
+class InputTable(Table):
+    """``[input]``."""
+
+    gain_db: LevelDb = 0.0
+
+
+class ToneTable(Table):
+    """``[tone.a]`` and ``[tone.b]``."""
+
+    chain: list[AnyBlock] = Field(max_length=MAXIMUM_BLOCKS)
+    level_db: LevelDb = 0.0
+
+
+class TonesTable(Table):
+    """``[tone]``."""
+
+    a: ToneTable
+    b: ToneTable
+
+
+class MorphTable(Table):
+    """``[morph]``. What this version does not play yet is not accepted either."""
+
+    engine: Literal[tuple(ENGINES)] = "crossfade"  # type: ignore[valid-type]
+    path: Literal["direct"] = "direct"
+    law: Literal["linear"] = "linear"
+
+
+class OutputTable(Table):
+    """``[output]``."""
+
+    level_db: LevelDb = 0.0
+
+
+class PresetTable(Table):
+    """A preset file, format 1."""
+
+    format: Literal[1]
+    name: str = Field(min_length=1, max_length=80)
+    input: InputTable = InputTable()
+    tone: TonesTable
+    morph: MorphTable = MorphTable()
+    output: OutputTable = OutputTable()
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A preset that has been read and checked; its captures and cabinets not yet."""
+
+    file: Path
+    table: PresetTable
+
+    @property
+    def name(self) -> str:
+        """The name a player sees."""
+        return self.table.name
+
+    def chain(self, side: Side, interface_dbu: float | None = None) -> ToneChain:
+        """Make one tone's chain, unprepared. Raises ``PresetError`` naming the block."""
+        tone: ToneTable = getattr(self.table.tone, side)
+        blocks = []
+        for index, settings in enumerate(tone.chain):
+            try:
+                blocks.append(settings.build(self.file.parent, interface_dbu))
+            except (ModelError, AudioFileError, PresetError) as error:
+                place = f"tone.{side}.chain[{index}]"
+                raise PresetError(f"{self.file}: {place}: {error}") from None
+        return ToneChain(blocks, tone.level_db)
+
+    def path(self, interface_dbu: float | None = None) -> SoundPath:
+        """Make the whole way through the preset, unprepared. Raises ``PresetError``."""
+        return SoundPath(
+            name=self.name,
+            tone_a=self.chain("a", interface_dbu),
+            tone_b=self.chain("b", interface_dbu),
+            morph=ENGINES[self.table.morph.engine](),
+            input_db=self.table.input.gain_db,
+            output_db=self.table.output.level_db,
+        )
+
+
+def read_preset(file: Path) -> Preset:
+    """Read a preset. Raises ``PresetError`` with one sentence: what, where, what to do."""
+    return Preset(file, read_toml(file, PresetTable, PresetError, "preset"))

@@ -1,0 +1,101 @@
+"""The cabinet: an impulse response, convolved without latency."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+import pedalboard
+
+from device.files import read_sound, resampled
+from device.sound.block import Block, Parameter
+from device.sound.ramp import SmoothGain
+from models.units import Audio
+
+MAXIMUM_S = 10.0
+"""Longest impulse response that is taken, seconds; a cabinet needs 0.5, a spring reverb 3."""
+
+Normalise = Literal["energy", "none"]
+
+PARAMETERS = MappingProxyType({"level_db": Parameter("level_db", -60.0, 24.0, 0.0)})
+"""What can be moved."""
+
+
+class CabBlock(Block):
+    """Convolves with an impulse response of any usual rate and length, by pedalboard (JUCE).
+
+    JUCE's partitioned convolution adds no latency, but scales every response to an energy of
+    its own choice; that is measured with an impulse and undone. ``"energy"`` then plays each
+    cabinet at unit energy (white noise leaves as loud as it came, so cabinets compare);
+    ``"none"`` plays the file as it is.
+    """
+
+    kind = "cab"
+
+    def __init__(
+        self, file: Path, level_db: float = 0.0, normalise: Normalise = "energy"
+    ) -> None:
+        """Read the file. Raises ``AudioFileError`` for one that cannot be used."""
+        self._file = file
+        self._sound, self._file_rate_hz = read_sound(file, maximum_s=MAXIMUM_S)
+        self._normalise = normalise
+        self._level_db = level_db
+
+    @property
+    def label(self) -> str:
+        """``cab`` and the file's name."""
+        return f"cab {self._file.name}"
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """``level_db``."""
+        return PARAMETERS
+
+    def prepare(self, rate_hz: int, period_frames: int) -> None:
+        """Resample the response to ``rate_hz`` and let the library lay out its partitions."""
+        self._rate_hz = rate_hz
+        self._period_frames = period_frames
+        response = resampled(self._sound, self._file_rate_hz, rate_hz)[0].copy()
+        # A sampled response keeps its sound at another rate when its sum over time is kept.
+        response *= self._file_rate_hz / rate_hz
+        energy = float(np.sqrt(np.sum(np.square(response, dtype=np.float64))))
+        self._convolution = pedalboard.Convolution(response, 1.0, sample_rate=rate_hz)
+        wanted = 1.0 / energy if self._normalise == "energy" else 1.0
+        self._scale = wanted / self._library_gain(response)
+        self.level = SmoothGain(self._level_db, rate_hz, period_frames)
+
+    def _library_gain(self, response: np.ndarray) -> float:
+        """What the library multiplied the response by, from the answer to an impulse."""
+        frames = self._period_frames
+        impulse = np.zeros((1, frames), np.float32)
+        impulse[0, 0] = 1.0
+        strongest = int(np.argmax(np.abs(response)))
+        answer = impulse
+        for period in range(strongest // frames + 1):
+            answer = self._convolution.process(
+                impulse, self._rate_hz, buffer_size=frames, reset=period == 0
+            )
+            impulse.fill(0.0)
+        self._convolution.reset()
+        return float(answer[0, strongest % frames] / response[strongest])
+
+    def process(self, source: Audio, target: Audio) -> None:
+        """Convolve one period. The library returns a new array, which is copied and freed."""
+        answer = self._convolution.process(
+            source, self._rate_hz, buffer_size=self._period_frames, reset=False
+        )
+        np.multiply(answer, self._scale, out=target)
+        self.level.apply(target)
+
+    def move(self, name: str, value: float) -> None:
+        """Move ``level_db``, dB."""
+        row = PARAMETERS[name]
+        row.check(value)
+        self.level.move(value)
+        self._level_db = value
+
+    def reset(self) -> None:
+        """Forget the tail."""
+        self._convolution.reset()
+        self.level.settle()

@@ -1,0 +1,131 @@
+"""The capture: an amp or pedal as a .nam network."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from device.errors import PresetError
+from device.sound.block import Block, Parameter
+from device.sound.ramp import SmoothGain
+from models.nam.capture import Capture, read_capture
+from models.nam.graph import streaming_onnx
+from models.runtime import StreamingModel
+from models.units import Audio
+
+LOUDNESS_TARGET_DB = -18.0
+"""Where ``normalise = "loudness"`` brings a capture; the value of the format's own plugin."""
+
+Normalise = Literal["none", "loudness", "calibrated"]
+
+PARAMETERS = MappingProxyType(
+    {
+        "input_db": Parameter("input_db", -60.0, 36.0, 0.0),
+        "output_db": Parameter("output_db", -60.0, 36.0, 0.0),
+    }
+)
+"""What can be moved."""
+
+
+class NamBlock(Block):
+    """Plays a .nam capture, sample by sample what the reference implementation gives.
+
+    ``normalise`` is ``"none"`` (the bare capture), ``"loudness"`` (brought to −18 dB by its
+    metadata) or ``"calibrated"`` (driven at the level in dBu it was captured at, and brought
+    back to the interface's own, by metadata and the interface's measured level).
+    """
+
+    kind = "nam"
+
+    def __init__(
+        self,
+        file: Path,
+        input_db: float = 0.0,
+        output_db: float = 0.0,
+        normalise: Normalise = "none",
+        size: float = 1.0,
+        interface_dbu: float | None = None,
+    ) -> None:
+        """Read the capture.
+
+        ``input_db`` drives it; ``size`` 0…1 picks the width of a slimmable one;
+        ``interface_dbu`` is the level in dBu that the interface calls full scale. Raises
+        ``ModelError`` for a file that is no usable capture, ``PresetError`` where the wanted
+        normalisation needs what is not there.
+        """
+        self._file = file
+        self._capture = read_capture(file, size)
+        drive_db, trim_db = _normalisation(self._capture, file, normalise, interface_dbu)
+        self._drive_db, self._trim_db = drive_db, trim_db
+        self._input_db, self._output_db = input_db, output_db
+
+    @property
+    def label(self) -> str:
+        """``nam`` and the file's name."""
+        return f"nam {self._file.name}"
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """``input_db`` and ``output_db``."""
+        return PARAMETERS
+
+    def prepare(self, rate_hz: int, period_frames: int) -> None:
+        """Load the network and pre-warm it. Raises ``PresetError`` at another rate."""
+        if self._capture.sample_rate_hz != rate_hz:
+            raise PresetError(
+                f"{self._file}: the capture was made at {self._capture.sample_rate_hz} Hz, but "
+                f"the pedal runs at {rate_hz} Hz; set rate_hz to match or use another capture"
+            )
+        self._model = StreamingModel(streaming_onnx(self._capture), period_frames)
+        self._input = SmoothGain(self._input_db + self._drive_db, rate_hz, period_frames)
+        self._output = SmoothGain(self._output_db + self._trim_db, rate_hz, period_frames)
+
+    def process(self, source: Audio, target: Audio) -> None:
+        """Drive the capture with one period."""
+        if source is not target:
+            target[:] = source
+        self._input.apply(target)
+        self._model.process(target, target)
+        self._output.apply(target)
+
+    def move(self, name: str, value: float) -> None:
+        """Move ``input_db`` or ``output_db``, dB."""
+        PARAMETERS[name].check(value)
+        if name == "input_db":
+            self._input_db = value
+            self._input.move(value + self._drive_db)
+        else:
+            self._output_db = value
+            self._output.move(value + self._trim_db)
+
+    def reset(self) -> None:
+        """Back to the pre-warmed state."""
+        self._model.reset()
+        self._input.settle()
+        self._output.settle()
+
+
+def _normalisation(
+    capture: Capture, file: Path, normalise: Normalise, interface_dbu: float | None
+) -> tuple[float, float]:
+    """Gains before and after the capture, dB."""
+    if normalise == "none":
+        return 0.0, 0.0
+    if normalise == "loudness":
+        if capture.loudness_db is None:
+            raise PresetError(
+                f'{file}: normalise = "loudness" needs the capture\'s loudness, which its '
+                'metadata lacks; use normalise = "none" and output_db'
+            )
+        return 0.0, LOUDNESS_TARGET_DB - capture.loudness_db
+    if capture.input_level_dbu is None or capture.output_level_dbu is None:
+        raise PresetError(
+            f'{file}: normalise = "calibrated" needs input_level_dbu and output_level_dbu, which '
+            'the capture\'s metadata lacks; use "none" or "loudness"'
+        )
+    if interface_dbu is None:
+        raise PresetError(
+            f'{file}: normalise = "calibrated" needs the interface\'s measured level; set '
+            "interface_dbu under [audio] in pedal.toml"
+        )
+    return interface_dbu - capture.input_level_dbu, capture.output_level_dbu - interface_dbu

@@ -1,0 +1,61 @@
+"""A tone chain: blocks in order, a level, and what happens when a block goes wrong."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from device.sound.block import Block
+from device.sound.guard import NanGuard
+from device.sound.ramp import SmoothGain
+from models.units import Audio
+
+
+class ToneChain:
+    """One tone: the guitar through its blocks, in order.
+
+    When a period holds a NaN or an infinity the chain is faded out, reset and faded in again,
+    and counted: one bad number in a recursive block would otherwise stay there for ever.
+    """
+
+    level: SmoothGain
+    """The tone's level, movable; exists after ``prepare``."""
+
+    def __init__(self, blocks: Sequence[Block], level_db: float = 0.0) -> None:
+        """Take unprepared blocks; an empty chain is the guitar itself."""
+        self.blocks = tuple(blocks)
+        self._level_db = level_db
+
+    def prepare(self, rate_hz: int, period_frames: int) -> None:
+        """Prepare every block and allocate. Raises what the blocks raise."""
+        for block in self.blocks:
+            block.prepare(rate_hz, period_frames)
+        self.level = SmoothGain(self._level_db, rate_hz, period_frames)
+        self._nan_guard = NanGuard(rate_hz, period_frames)
+
+    @property
+    def latency_frames(self) -> int:
+        """Sum over the blocks; valid after ``prepare``."""
+        return sum(block.latency_frames for block in self.blocks)
+
+    @property
+    def nan_periods(self) -> int:
+        """Periods in which the chain gave a NaN or an infinity and was reset."""
+        return self._nan_guard.nan_periods
+
+    def process(self, source: Audio, target: Audio) -> None:
+        """Turn one period of the guitar ``(1, period_frames)`` into one of the tone."""
+        np.copyto(target, source)
+        for block in self.blocks:
+            block.process(target, target)
+        self.level.apply(target)
+        # A sum is the cheapest test for a NaN or an infinity anywhere.
+        finite = bool(np.isfinite(target[0].sum()))
+        if not finite:
+            self.reset()
+        self._nan_guard.apply(target, finite)
+
+    def reset(self) -> None:
+        """Forget all history, as if silence had come before. Allocates nothing."""
+        for block in self.blocks:
+            block.reset()
+        self.level.settle()

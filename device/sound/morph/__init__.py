@@ -1,0 +1,11 @@
+"""Morph engines: how two tones become one, by position. One protocol, a table of kinds."""
+
+from collections.abc import Mapping
+
+from device.sound.morph.crossfade import Crossfade
+from device.sound.morph.engine import MorphEngine
+
+ENGINES: Mapping[str, type[MorphEngine]] = {engine.kind: engine for engine in (Crossfade,)}
+"""The engines by their name in presets."""
+
+__all__ = ["ENGINES", "Crossfade", "MorphEngine"]

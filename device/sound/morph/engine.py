@@ -1,0 +1,35 @@
+"""What every morph engine promises."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from models.morph import Positions
+from models.units import Audio
+
+
+class MorphEngine(ABC):
+    """Turns two tones of one performance into the tone at a position between them."""
+
+    kind: ClassVar[str]
+    """The engine's name in presets."""
+
+    @property
+    def latency_frames(self) -> int:
+        """Frames by which the output trails the tones, valid after ``prepare``."""
+        return 0
+
+    @abstractmethod
+    def prepare(self, rate_hz: int, period_frames: int) -> None:
+        """Allocate all that ``process`` needs."""
+
+    @abstractmethod
+    def process(self, a: Audio, b: Audio, position: Positions, target: Audio) -> None:
+        """Morph one period ``(1, period_frames)`` into ``target``, which is neither input.
+
+        ``position`` holds one value in 0…1 per frame, monotone within the period. Where it is
+        exactly 0 or 1 the output is tone A or B bit for bit, whatever the other holds.
+        """
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Forget all history. Allocates nothing."""

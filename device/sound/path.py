@@ -1,0 +1,112 @@
+"""The way through one preset: input gain, both tones, the morph, output level, the dry sound."""
+
+from typing import Protocol
+
+import numpy as np
+
+from device.sound.chain import ToneChain
+from device.sound.delay import Delay
+from device.sound.morph import MorphEngine
+from device.sound.ramp import SmoothGain
+from models.morph import Positions
+from models.units import Audio
+
+
+class Resettable(Protocol):
+    """Anything with a history that can be forgotten."""
+
+    def reset(self) -> None:
+        """Forget it. Allocates nothing."""
+
+
+class SoundPath:
+    """A preset that has been prepared for playing.
+
+    ``parts`` are all that has a history, one by one, so that forgetting can be spread over
+    several periods.
+
+    Both tones and the dry sound arrive together: whatever takes less time is delayed to what
+    takes longest, and ``latency_frames`` never changes while playing.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        tone_a: ToneChain,
+        tone_b: ToneChain,
+        morph: MorphEngine,
+        input_db: float = 0.0,
+        output_db: float = 0.0,
+    ) -> None:
+        """Take unprepared parts; levels in dB."""
+        self.name = name
+        self.tone_a = tone_a
+        self.tone_b = tone_b
+        self.morph = morph
+        self._input_db = input_db
+        self._output_db = output_db
+
+    def prepare(self, rate_hz: int, period_frames: int) -> None:
+        """Prepare all parts and allocate. Raises what the blocks raise."""
+        for part in (self.tone_a, self.tone_b, self.morph):
+            part.prepare(rate_hz, period_frames)
+        self.input_level = SmoothGain(self._input_db, rate_hz, period_frames)
+        self.output_level = SmoothGain(self._output_db, rate_hz, period_frames)
+        shape = (1, period_frames)
+        self._guitar = np.zeros(shape, np.float32)
+        self._a = np.zeros(shape, np.float32)
+        self._b = np.zeros(shape, np.float32)
+        latency_a, latency_b = self.tone_a.latency_frames, self.tone_b.latency_frames
+        tones = max(latency_a, latency_b)
+        self._delay_a = Delay(tones - latency_a, period_frames)
+        self._delay_b = Delay(tones - latency_b, period_frames)
+        self._delay_dry = Delay(tones + self.morph.latency_frames, period_frames)
+        self.parts: tuple[Resettable, ...] = (
+            *self.tone_a.blocks,
+            *self.tone_b.blocks,
+            self.morph,
+            self._delay_a,
+            self._delay_b,
+            self._delay_dry,
+        )
+
+    @property
+    def latency_frames(self) -> int:
+        """Frames from the guitar to the morphed sound, without the interface's buffers."""
+        tones = max(self.tone_a.latency_frames, self.tone_b.latency_frames)
+        return tones + self.morph.latency_frames
+
+    @property
+    def nan_periods(self) -> int:
+        """Periods in which either tone gave a NaN and was reset."""
+        return self.tone_a.nan_periods + self.tone_b.nan_periods
+
+    def latency_table(self) -> list[tuple[str, str, int]]:
+        """Rows of (where, what, frames): every block of both tones, and the morph."""
+        rows = [
+            (f"tone {side}", block.label, block.latency_frames)
+            for side, chain in (("A", self.tone_a), ("B", self.tone_b))
+            for block in chain.blocks
+        ]
+        return [*rows, ("morph", self.morph.kind, self.morph.latency_frames)]
+
+    def process(self, source: Audio, positions: Positions, wet: Audio, dry: Audio) -> None:
+        """Play one period of the guitar ``(1, period_frames)``.
+
+        ``wet`` becomes the tone at ``positions`` ``(period_frames,)``, ``dry`` the guitar as it
+        came in, delayed to match. ``source`` may be ``dry``, not ``wet``.
+        """
+        np.copyto(self._guitar, source)
+        self._delay_dry.process(source, dry)
+        self.input_level.apply(self._guitar)
+        self.tone_a.process(self._guitar, self._a)
+        self.tone_b.process(self._guitar, self._b)
+        self._delay_a.process(self._a, self._a)
+        self._delay_b.process(self._b, self._b)
+        self.morph.process(self._a, self._b, positions, wet)
+        self.output_level.apply(wet)
+
+    def reset(self) -> None:
+        """Forget all history, as if silence had come before. Allocates nothing."""
+        for part in self.parts:
+            part.reset()

@@ -1,0 +1,130 @@
+"""Playing: a bank of prepared presets, the change between them, and bypass."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from device.sound.path import SoundPath
+from device.sound.ramp import Curve, Fade, Glide, SmoothValue
+from models.units import Audio
+
+
+class Player:
+    """What the audio loop and the offline commands both drive, one period at a time.
+
+    Every preset of the bank is prepared before the first period. A preset change swaps
+    references and fades from the old sound to the new while both run; bypass fades between the
+    tone and the dry sound, which each preset has delayed to match.
+    """
+
+    glide: Glide
+    """The knob's position as it is heard; exists after ``prepare``."""
+
+    def __init__(self, bank: Sequence[SoundPath], active: int = 0) -> None:
+        """Take at least one unprepared path; ``active`` is the one that plays first."""
+        self.bank = tuple(bank)
+        self.active = active
+        self._wanted = active
+        self.preset_changes = 0
+        """Preset changes begun so far."""
+
+    def prepare(self, rate_hz: int, period_frames: int, position: float = 0.0) -> None:
+        """Prepare every preset and allocate; the knob rests at ``position``."""
+        for path in self.bank:
+            path.prepare(rate_hz, period_frames)
+        self.glide = Glide(position, rate_hz, period_frames)
+        self._change = Fade(rate_hz, period_frames)
+        self._leaving: SoundPath | None = None
+        # What is left to reset of the preset that was left last, one part a period.
+        self._untidy: SoundPath | None = None
+        self._tidied = 0
+        self._dryness = SmoothValue(0.0, rate_hz, period_frames)
+        shape = (1, period_frames)
+        self._new = np.zeros(shape, np.float32)
+        self._dry = np.zeros(shape, np.float32)
+
+    @property
+    def latency_frames(self) -> int:
+        """Latency of the preset that plays."""
+        return self.bank[self.active].latency_frames
+
+    @property
+    def nan_periods(self) -> int:
+        """Periods in which a tone of any preset gave a NaN and was reset."""
+        return sum(path.nan_periods for path in self.bank)
+
+    def select(self, index: int) -> None:
+        """Change to a preset of the bank; while a change is under way, once that has ended.
+
+        Raises ``IndexError`` for a preset that is not there.
+        """
+        if not 0 <= index < len(self.bank):
+            raise IndexError(f"preset {index} of a bank of {len(self.bank)}")
+        self._wanted = index
+
+    def bypass(self, on: bool) -> None:
+        """Fade to the dry sound, or back."""
+        self._dryness.move(1.0 if on else 0.0)
+
+    def process(self, source: Audio, position: float, target: Audio) -> None:
+        """Play one period ``(1, period_frames)`` with the knob heading for ``position`` 0…1.
+
+        ``source`` and ``target`` are different arrays.
+        """
+        positions = self.glide.advance(position)
+        if self._leaving is None and self._wanted != self.active:
+            self._begin_change()
+        moving = self._dryness.moving()
+        dryness = self._dryness.advance() if moving else self._dryness.value
+        self._play(self.bank[self.active], source, positions, dryness, target)
+        if self._leaving is not None:
+            fade = self._change.advance()
+            self._play(self._leaving, source, positions, dryness, self._new)
+            np.subtract(target, self._new, out=target)
+            np.multiply(target, fade, out=target)
+            np.add(target, self._new, out=target)
+            if not self._change.running:
+                self._untidy, self._leaving = self._leaving, None
+                self._tidied = 0
+        elif self._untidy is not None:
+            self._tidy(parts=1)
+
+    def _begin_change(self) -> None:
+        """Swap references; the preset left behind goes on sounding until the fade ends."""
+        if self._untidy is not None:
+            self._tidy(parts=len(self._untidy.parts))
+        self._leaving = self.bank[self.active]
+        self.active = self._wanted
+        self.preset_changes += 1
+        self._change.start()
+
+    def _tidy(self, parts: int) -> None:
+        """Let a preset that no longer sounds forget its past, so that no old echo returns.
+
+        Spread over periods: resetting a long delay line takes as long as processing a block.
+        """
+        path = self._untidy
+        assert path is not None
+        for part in path.parts[self._tidied : self._tidied + parts]:
+            part.reset()
+        self._tidied += parts
+        if self._tidied >= len(path.parts):
+            self._untidy = None
+
+    def _play(
+        self,
+        path: SoundPath,
+        source: Audio,
+        positions: Curve,
+        dryness: Curve | float,
+        target: Audio,
+    ) -> None:
+        """One preset's period, wet and dry mixed as bypass asks."""
+        path.process(source, positions, target, self._dry)
+        if isinstance(dryness, float):
+            if dryness:
+                np.copyto(target, self._dry)
+            return
+        np.subtract(self._dry, target, out=self._dry)
+        np.multiply(self._dry, dryness, out=self._dry)
+        np.add(target, self._dry, out=target)
