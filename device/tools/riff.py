@@ -22,7 +22,7 @@ _HISS_DBFS = -86.0  # a quiet interface; digital silence between notes gives a s
 
 # Fingerings, from the low string to the high one; None is not played.
 _SHAPES: dict[str, tuple[int | None, ...]] = {
-    "Em9": (0, 2, 4, 0, 0, 0),
+    "Em(add9)": (0, 2, 4, 0, 0, 0),
     "Cmaj7": (None, 3, 2, 0, 0, 0),
     "G/B": (None, 2, 0, 0, 3, 3),
     "Dsus2": (None, None, 0, 2, 3, 0),
@@ -89,7 +89,7 @@ def _played(shape: tuple[int | None, ...]) -> list[tuple[int, int]]:
 
 def _arpeggio(score: _Score, at_s: float) -> float:
     eighth_s = _BEAT_S / 2.0
-    for bar, name in enumerate(("Em9", "Cmaj7", "G/B", "Dsus2")):
+    for bar, name in enumerate(("Em(add9)", "Cmaj7", "G/B", "Dsus2")):
         shape = dict(_played(_SHAPES[name]))
         length = 8 if bar < 2 else 4
         order = [max(string, min(shape)) for string in _PICKING[0 if 0 in shape else 1]]
@@ -131,18 +131,18 @@ def _lead(score: _Score, at_s: float) -> float:
 def riff(rate_hz: int = 48000, seed: int = 1) -> Audio:
     """The riff, ``(1, frames)``, 22.5 s, loudest sample at ``PEAK_DBFS``, no 0 Hz.
 
-    ``rate_hz`` from 22050 up; ``seed`` moves the player's unevenness, the pick's noise and the
+    ``rate_hz`` from 44100 up; ``seed`` moves the player's unevenness, the pick's noise and the
     hiss, not the notes. The same arguments give the same bits. Raises ``ValueError`` for a rate
-    below 22050 Hz.
+    below 44100 Hz.
     """
-    if rate_hz < 22050:
-        raise ValueError(f"sample rate is {rate_hz} Hz; the riff needs at least 22050 Hz")
+    if rate_hz < 44100:
+        raise ValueError(f"sample rate is {rate_hz} Hz; the riff needs at least 44100 Hz")
     rng = np.random.default_rng(seed)
     score = _Score(rng)
     at_s = _arpeggio(score, 0.15)
     at_s = _chugs(score, at_s)
     at_s = _lead(score, at_s)
-    score.strum(at_s, "Em", _LENGTH_S, 0.9)
+    score.strum(at_s, "Em", _LENGTH_S, 0.82)
     frames = math.ceil(_LENGTH_S * rate_hz)
     mixed = np.zeros(frames)
     for string, notes in zip(STRINGS, score.strings, strict=True):

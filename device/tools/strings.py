@@ -21,6 +21,7 @@ comb and resonance).
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -140,7 +141,7 @@ def design_loop(
         raise ValueError(f"{note_hz:.0f} Hz is too high for {rate_hz} Hz: 16 frames a period")
     stiffness = string.stiffness * 4.0 ** (fret / 12.0)  # B goes with 1 / length²
     size = 8192 if rate_hz <= 50000 else 16384
-    hz = np.fft.rfftfreq(size, 1.0 / rate_hz)
+    hz = np.asarray(np.fft.rfftfreq(size, 1.0 / rate_hz), dtype=np.float64)
     order, per_hz = _partial_order(hz, note_hz, stiffness)
     wanted_gain = 10.0 ** (-3.0 / (note_hz * decay_s(string, touch, hz) * decay_factor))
     fade = (hz - _FADE_HZ[0]) / (min(_FADE_HZ[1], 0.47 * rate_hz) - _FADE_HZ[0])
@@ -177,9 +178,9 @@ def _partial_order(hz: Signal, note_hz: float, stiffness: float) -> tuple[Signal
     Fletcher's ``f = k f0 sqrt(1 + B k²)`` solved for k; a straight line above ``_STIFF_TO_HZ``.
     """
     base_hz = note_hz / math.sqrt(1.0 + stiffness)
-    square = (np.sqrt(1.0 + 4.0 * stiffness * (np.minimum(hz, _STIFF_TO_HZ) / base_hz) ** 2) - 1) / (
-        2.0 * stiffness
-    )
+    square = (
+        np.sqrt(1.0 + 4.0 * stiffness * (np.minimum(hz, _STIFF_TO_HZ) / base_hz) ** 2) - 1
+    ) / (2.0 * stiffness)
     order = np.sqrt(square)
     per_hz = np.sqrt(1.0 + stiffness * square) / (base_hz * (1.0 + 2.0 * stiffness * square))
     return order + np.maximum(hz - _STIFF_TO_HZ, 0.0) * per_hz[-1], per_hz
@@ -350,7 +351,7 @@ def play_string(
     ``notes`` in order of time, one at a time; what lies beyond ``frames`` is cut. Raises
     ``ValueError`` where notes are out of order or too high for the rate.
     """
-    if any(later.at_s <= earlier.at_s for earlier, later in zip(notes, notes[1:], strict=False)):
+    if any(later.at_s <= earlier.at_s for earlier, later in pairwise(notes)):
         raise ValueError(f"notes of string {string.name} must follow each other in time")
     voltage = np.zeros(frames)
     if not notes:
@@ -372,9 +373,7 @@ def play_string(
         _circulate(moving, timeline, picks[0][0], math.ceil(_FIRM_S * rate_hz))
         voltage += interpolate(moving, warp)
     # A coil sees the wave on its way to the bridge and, inverted, on its way back.
-    back = sum(
-        delayed(voltage, place / string.open_hz * rate_hz) for place in _COILS_FROM_BRIDGE
-    )
+    back = sum(delayed(voltage, place / string.open_hz * rate_hz) for place in _COILS_FROM_BRIDGE)
     return np.asarray(voltage - back / len(_COILS_FROM_BRIDGE))
 
 
@@ -389,4 +388,6 @@ def pickup(voltage: Signal, rate_hz: int, resonance_hz: float = 3000.0, q: float
     low_pass = 1.0 / (1.0 + s / q + s * s)
     corner = 25.0 / resonance_hz
     high_pass = s / (s + corner)
-    return np.asarray(np.fft.irfft(np.fft.rfft(voltage, size) * low_pass * high_pass, size)[:frames])
+    return np.asarray(
+        np.fft.irfft(np.fft.rfft(voltage, size) * low_pass * high_pass, size)[:frames]
+    )
