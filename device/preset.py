@@ -101,6 +101,21 @@ class Preset:
             output_db=self.table.output.level_db,
         )
 
+    def single(self, side: Side, interface_dbu: float | None = None) -> SoundPath:
+        """Make the way through one tone only: no chain of the other, no morph. Unprepared.
+
+        The other tone is an empty chain, so its latency is less and the sum stays this tone's;
+        what the whole preset adds to line both up is silence before the first frame.
+        """
+        return SoundPath(
+            name=f"{self.name}, tone {side.upper()}",
+            tone_a=self.chain(side, interface_dbu),
+            tone_b=ToneChain([]),
+            morph=ENGINES["crossfade"](),
+            input_db=self.table.input.gain_db,
+            output_db=self.table.output.level_db,
+        )
+
 
 def read_preset(file: Path) -> Preset:
     """Read a preset. Raises ``PresetError`` with one sentence: what, where, what to do."""

@@ -2,7 +2,8 @@
 
 Matplotlib draws in stand-in colours, which are then replaced by CSS variables of the page; text
 stays text. Every picture is drawn twice, for a wide page and for a telephone, because an SVG that
-shrinks takes its letters with it. No pyplot: nothing global is touched.
+shrinks takes its letters with it. No pyplot, and so no
+global figures; the settings are put back.
 """
 
 import io
@@ -16,7 +17,6 @@ import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
@@ -131,14 +131,14 @@ def _figure(wide: bool, height_wide: float, height_narrow: float) -> Figure:
     return figure
 
 
-def _settings(wide: bool) -> dict[str, Any]:
+def _settings(wide: bool) -> Any:  # what rc_context wants differs between its versions
     return {**_SETTINGS, "font.size": 11 if wide else 9.5}
 
 
 def _inline(figure: Figure, name: str, label: str) -> str:
     """The figure as an SVG element for an HTML page: no outside names, ids of its own."""
     text = io.StringIO()
-    FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None})
+    figure.savefig(text, format="svg", metadata={"Date": None})
     svg = text.getvalue()[text.getvalue().index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg)
@@ -231,7 +231,7 @@ def timeline(
         bar_axes = figure.add_axes((right + 0.012, place.y0, 0.011, place.height))
         bar = figure.colorbar(drawn, cax=bar_axes)
         bar.set_ticks([top - step for step in (0.0, 24.0, 48.0, 72.0)])
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
         bar_axes.tick_params(length=0)
         bar_axes.set_xlabel("dBFS", labelpad=4)
         label = (

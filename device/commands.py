@@ -1,0 +1,155 @@
+"""What each command does, between its arguments and its figures."""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from device.config import Config, default_runtime, load_config
+from device.errors import ConfigError
+from device.preset import read_preset
+from device.processes import entry
+from device.processes.meters import COUNTERS, GAUGES, Reading, read_meters
+from device.processes.realtime import die_with_parent
+from device.script import Script, sweep
+from device.sound.morph import ENGINES
+from device.tools import bench as bench_tool
+from device.tools import render as render_tool
+from device.tools import session
+from device.tools.render import Rendered
+
+ENGINE_KINDS = tuple(ENGINES)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended: lines for a person, figures for a program."""
+
+    lines: list[str] = field(default_factory=list)
+    figures: Mapping[str, object] = field(default_factory=dict)
+    exit_code: int = 0
+
+
+def _config(options: argparse.Namespace, runtime: Path | None = None) -> Config:
+    return load_config(options.config, options.board, options.preset, runtime or options.runtime)
+
+
+def run(options: argparse.Namespace) -> Outcome:
+    """Play in the foreground: every process, and a report where ``--out`` asks for one."""
+    with tempfile.TemporaryDirectory(prefix="purga-") as scratch:
+        # A run of its own beside others, unless a folder was named for `status` to find.
+        named = options.runtime or options.board == "jetson"
+        config = _config(options, None if named else Path(scratch))
+        result = session.play(config, options, Path(scratch))
+    return Outcome(result.lines, result.figures, result.exit_code)
+
+
+def audio(options: argparse.Namespace) -> Outcome:
+    """Be the audio process."""
+    if options.supervised:
+        die_with_parent()
+    entry.run_audio(_config(options), options.input, options.out)
+    return Outcome()
+
+
+def control(options: argparse.Namespace) -> Outcome:
+    """Be the control process."""
+    if options.supervised:
+        die_with_parent()
+    entry.run_control(_config(options), options.duration)
+    return Outcome()
+
+
+def render(options: argparse.Namespace) -> Outcome:
+    """Render a file through a preset."""
+
+    def script(duration_s: float) -> Script:
+        if options.sweep:
+            return sweep(duration_s)
+        return Script(points=((0.0, options.position),))
+
+    preset = read_preset(options.preset)
+    return _rendered(render_tool.render(preset, options.source, options.target, script), options)
+
+
+def tone(options: argparse.Namespace) -> Outcome:
+    """Render a file through one tone."""
+    preset = read_preset(options.preset)
+    return _rendered(
+        render_tool.tone(preset, options.source, options.target, options.side), options
+    )
+
+
+def morph(options: argparse.Namespace) -> Outcome:
+    """Morph two recordings."""
+    return _rendered(
+        render_tool.morph(
+            options.a, options.b, options.target, options.engine, options.position
+        ),
+        options,
+    )
+
+
+def _rendered(rendered: Rendered, options: argparse.Namespace) -> Outcome:
+    figures = {"file": str(options.target), **rendered.summary()}
+    for note in rendered.notes:
+        print(note, file=sys.stderr)
+    beyond = figures["beyond_full_scale"]
+    lines = [
+        f"{options.target}: {rendered.sound.shape[1] / rendered.rate_hz:.2f} s, peak "
+        f"{figures['peak_dbfs']} dBFS, RMS {figures['rms_dbfs']} dBFS, latency compensated "
+        f"{rendered.latency_frames} frames"
+    ]
+    if beyond:
+        lines.append(f"{beyond} samples lie beyond full scale; lower output.level_db to play it")
+    if rendered.nan_periods:
+        lines.append(f"{rendered.nan_periods} periods held a NaN and were faded out")
+    return Outcome(lines, figures)
+
+
+def bench(options: argparse.Namespace) -> Outcome:
+    """Time every block."""
+    if not 0.1 <= options.seconds <= 600.0:
+        raise ConfigError(f"--seconds is {options.seconds:g}, but must lie in 0.1…600")
+    result = bench_tool.bench(options.seconds, options.preset)
+    if options.json_file is not None:
+        bench_tool.write(result, options.json_file)
+    return Outcome(bench_tool.table(result), result)
+
+
+def status(options: argparse.Namespace) -> Outcome:
+    """Show the live meters."""
+    folder = options.runtime or default_runtime()
+    reading = read_meters(folder / "meters")
+    return Outcome(status_lines(reading), status_figures(reading))
+
+
+def status_figures(reading: Reading) -> dict[str, object]:
+    """The meters as JSON-able values, with load percentiles in % of the period."""
+    percentiles = {f"load_p{p:g}_percent": reading.load_percentile(p) for p in (50, 99, 99.9)}
+    return {**reading.values, **percentiles}
+
+
+def status_lines(reading: Reading) -> list[str]:
+    """The meters as a table: values first, then what has been counted."""
+    values = reading.values
+    rate_hz = max(1, values["rate_hz"])
+    interface, blocks = values["interface_frames"], values["latency_frames"]
+    total = interface + blocks
+    lines = [
+        f"playing      preset {values['preset']}, position {values['position_ppm'] / 1e6:.3f}"
+        + (", bypassed" if values["bypass"] else "")
+        + (", interface absent" if values["absent"] else ""),
+        f"latency      interface {interface} + preset {blocks} = {total} frames, "
+        f"{1000.0 * total / rate_hz:.2f} ms",
+        "load         "
+        + ", ".join(f"p{p:g} {reading.load_percentile(p):g} %" for p in (50, 99, 99.9))
+        + f" of {1000.0 * values['period_frames'] / rate_hz:.3f} ms",
+    ]
+    lines += [f"{values[name]:>12} {name}: {meaning}" for name, meaning in COUNTERS.items()]
+    return lines
+
+
+__all__ = ["COUNTERS", "GAUGES", "Outcome"]

@@ -1,0 +1,120 @@
+"""What each process of the pedal does from its start to its end."""
+
+import json
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+import numpy.typing as npt
+
+from device.boards.open import open_audio_side, open_control_side
+from device.boards.simulated import SimulatedAudio
+from device.config import Config
+from device.files import read_sound_at, write_sound
+from device.preset import read_preset
+from device.processes.audio import AudioLoop
+from device.processes.control import ControlLoop
+from device.processes.link import Listener, connect
+from device.processes.meters import Meters
+from device.processes.realtime import go_realtime, no_garbage_collection
+from device.script import Script, there_and_back
+from device.sound.path import SoundPath
+from device.sound.player import Player
+
+RECORD_FILE = "record.npz"
+PATH_FILE = "path.json"
+
+
+class RunLog:
+    """Every period's figures of a simulated run."""
+
+    def __init__(self, periods: int) -> None:
+        """Allocate for all of them."""
+        self.busy_ns: npt.NDArray[np.int64] = np.zeros(periods, np.int64)
+        self.positions = np.zeros(periods, np.float64)
+        self.ok = np.zeros(periods, np.bool_)
+        self._next = 0
+
+    def add(self, busy_ns: int, position: float, interface_ok: bool) -> None:
+        """Store one period."""
+        index = self._next
+        self.busy_ns[index] = busy_ns
+        self.positions[index] = position
+        self.ok[index] = interface_ok
+        self._next = index + 1
+
+
+def _raise_exit(_signal: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def run_audio(config: Config, sound: Path | None = None, out: Path | None = None) -> None:
+    """Play. On the simulated board: ``sound`` through the pedal, all that happened into ``out``.
+
+    Raises ``PurgaError`` for what cannot be read, prepared or opened.
+    """
+    audio = config.table.audio
+    bank = [read_preset(file).path(audio.interface_dbu) for file in config.presets]
+    player = Player(bank, config.table.bank.start if len(bank) > 1 else 0)
+    player.prepare(audio.rate_hz, audio.period_frames)
+    latency = player.latency_frames
+    guitar = None
+    if sound is not None:
+        guitar = read_sound_at(sound, audio.rate_hz, [])
+        # Silence behind the end, so that what is still on its way comes out.
+        guitar = np.concatenate([guitar, np.zeros((1, latency), np.float32)], axis=1)
+    side = open_audio_side(config, guitar)
+    log = None
+    if isinstance(side.port, SimulatedAudio):
+        log = RunLog(side.port.total_periods)
+    else:
+        for line in go_realtime(audio.realtime_priority, frozenset(audio.cpus)):
+            print(f"audio: {line}", file=sys.stderr)
+    meters = Meters(config.meters)
+    loop = AudioLoop(
+        side.port, player, meters, side.clock, Listener(config.control_socket), log
+    )
+    signal.signal(signal.SIGTERM, _raise_exit)
+    signal.signal(signal.SIGINT, _raise_exit)
+    no_garbage_collection()
+    try:
+        loop.run()
+    finally:
+        loop.finish()
+    if out is not None and isinstance(side.port, SimulatedAudio) and log is not None:
+        assert guitar is not None
+        frames = guitar.shape[1] - latency
+        write_sound(out / "run.wav", side.port.played[:, latency : latency + frames], audio.rate_hz)
+        np.savez(out / RECORD_FILE, busy_ns=log.busy_ns, positions=log.positions, ok=log.ok)
+        (out / PATH_FILE).write_text(json.dumps(describe(player.bank[player.active])))
+
+
+def describe(path: SoundPath) -> dict[str, object]:
+    """What a report says about the preset that played."""
+    return {
+        "name": path.name,
+        "tones": {
+            side: [block.label for block in chain.blocks]
+            for side, chain in (("A", path.tone_a), ("B", path.tone_b))
+        },
+        "latency": path.latency_table(),
+    }
+
+
+def run_control(config: Config, duration_s: float | None = None) -> None:
+    """Follow the knob's script, by default from A to B and back within ``duration_s``."""
+    script = config.script()
+    if script is None:
+        script = there_and_back(duration_s) if duration_s else Script()
+    side = open_control_side(config, script)
+    signal.signal(signal.SIGTERM, _raise_exit)
+    signal.signal(signal.SIGINT, _raise_exit)
+    ControlLoop(
+        side.knob,
+        side.feet,
+        side.clock,
+        lambda: connect(config.control_socket),
+        config.table.bank.start if len(config.presets) > 1 else 0,
+    ).run()

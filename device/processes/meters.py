@@ -1,0 +1,129 @@
+"""Live meters: numbers in a shared file that the audio loop only stores into.
+
+One process writes, any number read, without a lock or a system call on either side. A reader
+may see a period's numbers half new, half old: they are for eyes, not for control.
+"""
+
+import mmap
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from device.errors import LinkError
+
+MAGIC = 0x50555247_41000001
+
+COUNTERS: Mapping[str, str] = {
+    "periods": "periods played",
+    "deadline_misses": "periods whose processing took longer than the period lasts",
+    "xruns": "periods the interface lost; the sound goes on with the next",
+    "absent_periods": "periods without an interface; it is looked for all the time",
+    "input_nan_periods": "periods of guitar that held a NaN and were faded out",
+    "tone_nan_periods": "periods in which a tone gave a NaN, was faded out and reset",
+    "guard_nan_periods": "periods stopped by the last guard because of a NaN",
+    "clipped_periods": "periods limited by the last guard to full scale",
+    "path_errors": "errors in the sound path; the dry guitar plays until the preset changes",
+    "control_lost": "times the control process went away; the last position is held",
+    "control_refused": "heartbeats not sent because control did not read them",
+    "control_foreign": "packets of control that were stale or foreign and ignored",
+    "knob_faults": "readings of the knob that were impossible; the last good one is held",
+    "preset_changes": "preset changes begun",
+    "preset_refused": "requests for a preset that the bank does not hold",
+}
+"""What is counted, and what each count means."""
+
+GAUGES: Mapping[str, str] = {
+    "pid": "process that plays",
+    "rate_hz": "frames per second",
+    "period_frames": "frames per period",
+    "interface_frames": "the interface's buffers, frames",
+    "latency_frames": "latency of the preset that plays, frames",
+    "preset": "index of the preset that plays",
+    "bypass": "1 while the dry sound is asked for",
+    "absent": "1 while there is no interface",
+    "position_ppm": "knob position as heard, millionths",
+    "peak_ppm": "largest output magnitude before the guard, millionths of full scale",
+    "total_periods": "length of a simulated run, periods; 0 where it has no end",
+}
+"""What is shown as it is now."""
+
+FIELDS: Sequence[str] = (*COUNTERS, *GAUGES)
+BINS_PER_PERIOD = 200
+HISTOGRAM_BINS = 2 * BINS_PER_PERIOD + 1
+"""Load histogram: half-percent steps of the period up to 200 %, and one bin for all beyond."""
+
+_WORDS = 1 + len(FIELDS) + HISTOGRAM_BINS
+
+
+class Meters:
+    """The writer's side: attributes by ``store``, counts by ``count``, one histogram."""
+
+    def __init__(self, path: Path) -> None:
+        """Create the file afresh, all zero. Raises ``LinkError``."""
+        try:
+            temporary = path.with_name(path.name + ".new")
+            temporary.write_bytes(b"\0" * (8 * _WORDS))
+            with temporary.open("r+b") as file:
+                self._map = mmap.mmap(file.fileno(), 8 * _WORDS)
+            temporary.replace(path)
+        except OSError as error:
+            raise LinkError(
+                f"{path}: meters cannot be written there ({error.strerror}); choose another "
+                "runtime folder with --runtime"
+            ) from None
+        self._words = memoryview(self._map).cast("q")
+        self._at = {name: index + 1 for index, name in enumerate(FIELDS)}
+        self._histogram_at = 1 + len(FIELDS)
+        self._words[0] = MAGIC
+        self.store("pid", os.getpid())
+
+    def store(self, name: str, value: int) -> None:
+        """Put a number."""
+        self._words[self._at[name]] = value
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Add to a number."""
+        self._words[self._at[name]] += by
+
+    def load(self, busy_ns: int, period_ns: int) -> None:
+        """Count one period's processing time in the histogram, and as a miss if too long."""
+        index = busy_ns * BINS_PER_PERIOD // period_ns
+        self._words[self._histogram_at + min(index, HISTOGRAM_BINS - 1)] += 1
+        if busy_ns > period_ns:
+            self.count("deadline_misses")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The meters at one moment."""
+
+    values: Mapping[str, int]
+    histogram: np.ndarray
+    """Periods per half percent of the period, int64, shape ``(HISTOGRAM_BINS,)``."""
+
+    def load_percentile(self, percent: float) -> float:
+        """Upper edge of the bin that holds this percentile of load, % of the period."""
+        total = int(self.histogram.sum())
+        if total == 0:
+            return 0.0
+        index = int(np.searchsorted(np.cumsum(self.histogram), percent / 100.0 * total))
+        return (index + 1) * 100.0 / BINS_PER_PERIOD
+
+
+def read_meters(path: Path) -> Reading:
+    """Read the meters of a pedal. Raises ``LinkError`` where none has played."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        raise LinkError(
+            f"{path}: no pedal has written meters there; start one with python -m device run, "
+            "or name its folder with --runtime"
+        ) from None
+    words = np.frombuffer(data[: 8 * (len(data) // 8)], np.int64)
+    if len(words) != _WORDS or words[0] != MAGIC:
+        raise LinkError(f"{path}: is not a meters file of this version; restart the pedal")
+    values = {name: int(words[index + 1]) for index, name in enumerate(FIELDS)}
+    return Reading(values, words[1 + len(FIELDS) :].copy())

@@ -1,0 +1,43 @@
+"""All real-time matters of a process in one place."""
+
+import ctypes
+import gc
+import os
+import signal
+
+_MCL_CURRENT, _MCL_FUTURE = 1, 2
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent() -> None:
+    """Have the kernel end this process should its supervisor die, however it dies."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def no_garbage_collection() -> None:
+    """Keep the collector from stopping the loop: what lives now lives on, the rest is counted."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+
+
+def go_realtime(priority: int, cpus: frozenset[int]) -> list[str]:
+    """Lock memory, take a real-time priority and the given processors (none: leave them).
+
+    Returns one line for each that the system refused: a pedal without privileges plays on.
+    """
+    refused = []
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mlockall(_MCL_CURRENT | _MCL_FUTURE) != 0:
+        reason = os.strerror(ctypes.get_errno())
+        refused.append(f"memory is not locked ({reason}); raise LimitMEMLOCK")
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+    except OSError as error:
+        refused.append(f"no real-time priority ({error.strerror}); raise LimitRTPRIO")
+    if cpus:
+        try:
+            os.sched_setaffinity(0, cpus)
+        except OSError as error:
+            refused.append(f"not bound to processors {sorted(cpus)} ({error.strerror})")
+    return refused

@@ -1,0 +1,171 @@
+"""What each block and each preset costs per period."""
+
+import json
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from device.config import bundled_presets
+from device.errors import AudioFileError
+from device.preset import read_preset
+from device.processes.realtime import no_garbage_collection
+from device.sound.block import Block
+from device.sound.blocks.cab import CabBlock
+from device.sound.blocks.effects import EFFECTS, EffectBlock
+from device.sound.blocks.nam import NamBlock
+from device.sound.morph import ENGINES
+from device.sound.player import Player
+from device.tools.material import cabinet
+from device.tools.riff import riff
+from device.tools.session import machine
+from models.units import Audio
+
+PERIODS_FRAMES = (32, 64, 128)
+RATE_HZ = 48000
+_WARM_UP = 200
+_PERCENTILES = {"p50": 50.0, "p99": 99.0, "p999": 99.9, "max": 100.0}
+
+Step = Callable[[Audio, Audio], None]
+
+
+def bench(seconds: float, preset: Path | None = None) -> dict[str, Any]:
+    """Time every kind of block, each engine, and the presets, at 32, 64 and 128 frames.
+
+    Times are µs per period: ``cpu_…`` of this thread, which other work on the machine does not
+    lengthen, and ``wall_…``. ``load_percent`` is the CPU p99 against the period.
+    """
+    no_garbage_collection()
+    guitar = riff(RATE_HZ)
+    with tempfile.TemporaryDirectory() as folder:
+        rows = _rows(Path(folder), preset)
+        total = len(rows) * len(PERIODS_FRAMES)
+        results = []
+        with tqdm(total=total, desc="bench", disable=None) as bar:
+            for name, make in rows.items():
+                for frames in PERIODS_FRAMES:
+                    step = make(frames)
+                    results.append({"name": name, **_time(step, guitar, frames, seconds)})
+                    bar.update()
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"machine": machine(), "rate_hz": RATE_HZ, "rows": results, "peak_rss_mib": peak_mib}
+
+
+def _rows(folder: Path, preset: Path | None) -> Mapping[str, Callable[[int], Step]]:
+    """What is timed: a name, and what makes a prepared step for a period."""
+    capture = folder / "standard.nam"
+    capture.write_text(json.dumps(standard_capture(seed=1)))
+    response = folder / "cabinet.wav"
+    cabinet(response, "closed-4x12")
+    blocks: dict[str, Callable[[], Block]] = {
+        "nam (WaveNet standard, seeded weights)": lambda: NamBlock(capture),
+        "cab (0.5 s)": lambda: CabBlock(response),
+        **{kind: lambda kind=kind: EffectBlock(kind) for kind in EFFECTS},  # type: ignore[misc]
+    }
+    rows: dict[str, Callable[[int], Step]] = {
+        name: lambda frames, make=make: _block_step(make(), frames)  # type: ignore[misc]
+        for name, make in blocks.items()
+    }
+    for kind in ENGINES:
+        rows[f"morph {kind}"] = lambda frames, kind=kind: _morph_step(kind, frames)  # type: ignore[misc]
+    for file in (*bundled_presets(), *([preset] if preset else [])):
+        rows[f"preset {file.stem}"] = lambda frames, file=file: _preset_step(file, frames)  # type: ignore[misc]
+    return rows
+
+
+def _block_step(block: Block, frames: int) -> Step:
+    block.prepare(RATE_HZ, frames)
+    return block.process
+
+
+def _morph_step(kind: str, frames: int) -> Step:
+    engine = ENGINES[kind]()
+    engine.prepare(RATE_HZ, frames)
+    positions = np.full(frames, 0.5, np.float32)
+    return lambda source, target: engine.process(source, source, positions, target)
+
+
+def _preset_step(file: Path, frames: int) -> Step:
+    player = Player([read_preset(file).path()])
+    player.prepare(RATE_HZ, frames)
+    return lambda source, target: player.process(source, 0.5, target)
+
+
+def _time(step: Step, guitar: Audio, frames: int, seconds: float) -> dict[str, float]:
+    periods = max(_WARM_UP, round(seconds * RATE_HZ / frames))
+    cpu_ns = np.zeros(periods, np.int64)
+    wall_ns = np.zeros(periods, np.int64)
+    target = np.zeros((1, frames), np.float32)
+    starts = guitar.shape[1] // frames
+    for index in range(-_WARM_UP, periods):
+        at = (index % starts) * frames
+        source = guitar[:, at : at + frames]
+        wall, cpu = time.perf_counter_ns(), time.thread_time_ns()
+        step(source, target)
+        cpu, wall = time.thread_time_ns() - cpu, time.perf_counter_ns() - wall
+        if index >= 0:
+            cpu_ns[index], wall_ns[index] = cpu, wall
+    period_us = 1e6 * frames / RATE_HZ
+    figures: dict[str, float] = {"period_frames": frames, "period_us": round(period_us, 1)}
+    for clock, times in (("cpu", cpu_ns), ("wall", wall_ns)):
+        for label, percent in _PERCENTILES.items():
+            figures[f"{clock}_{label}_us"] = round(float(np.percentile(times, percent)) / 1e3, 1)
+    figures["cpu_mean_us"] = round(float(cpu_ns.mean()) / 1e3, 1)
+    figures["load_percent"] = round(100.0 * figures["cpu_p99_us"] / period_us, 1)
+    return figures
+
+
+def standard_capture(seed: int) -> dict[str, Any]:
+    """A .nam of the common "standard" size with seeded weights: its cost is a real one's."""
+    common = {
+        "condition_size": 1,
+        "kernel_size": 3,
+        "dilations": [2**power for power in range(10)],
+        "activation": "Tanh",
+        "gated": False,
+    }
+    arrays = [
+        {**common, "input_size": 1, "channels": 16, "head_size": 8, "head_bias": False},
+        {**common, "input_size": 16, "channels": 8, "head_size": 1, "head_bias": True},
+    ]
+    weights = np.random.default_rng(seed).normal(0.0, 0.2, 13802)
+    return {
+        "version": "0.5.4",
+        "architecture": "WaveNet",
+        "config": {"layers": arrays, "head": None, "head_scale": 0.02},
+        "weights": [round(float(weight), 6) for weight in weights],
+        "sample_rate": RATE_HZ,
+    }
+
+
+def table(result: Mapping[str, Any]) -> list[str]:
+    """The figures for a terminal."""
+    machine_line = ", ".join(f"{key} {value}" for key, value in result["machine"].items())
+    lines = [
+        machine_line,
+        f"{'CPU µs per period':<42}{'frames':>7}{'p50':>9}{'p99':>9}{'p99.9':>9}{'max':>9}"
+        f"{'load p99':>10}{'wall p99':>10}",
+    ]
+    lines += [
+        f"{row['name']:<42}{row['period_frames']:>7}{row['cpu_p50_us']:>9}{row['cpu_p99_us']:>9}"
+        f"{row['cpu_p999_us']:>9}{row['cpu_max_us']:>9}{row['load_percent']:>9} %"
+        f"{row['wall_p99_us']:>10}"
+        for row in result["rows"]
+    ]
+    return [*lines, f"peak resident memory {result['peak_rss_mib']:.0f} MiB"]
+
+
+def write(result: Mapping[str, Any], file: Path) -> None:
+    """Write the figures as JSON, whole or not at all. Raises ``AudioFileError``."""
+    temporary = file.with_name(f".{file.name}.new")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(result, indent=1) + "\n")
+        temporary.replace(file)
+    except OSError as error:
+        raise AudioFileError(f"{file}: could not be written ({error.strerror})") from None

@@ -1,0 +1,149 @@
+"""Offline: a file through a preset, one tone alone, two recordings morphed.
+
+The same player and blocks as live, with longer periods. The hard limit and the NaN guard belong
+to the DAC: here what lies beyond full scale is kept, counted and reported.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from device.errors import AudioFileError
+from device.files import check_target, read_sound_at, write_sound
+from device.preset import Preset, Side
+from device.script import Script
+from device.sound.morph import ENGINES
+from device.sound.player import Player
+from models.units import Audio, db_from_gain, rms_dbfs
+
+PERIOD_FRAMES = 1024
+RATE_HZ = 48000
+_BAR_FROM_S = 20.0
+"""Sounds at least this long get a progress bar."""
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A sound made offline, and what a player would want to know of it."""
+
+    sound: Audio
+    rate_hz: int
+    latency_frames: int
+    nan_periods: int
+    notes: tuple[str, ...] = ()
+
+    def summary(self) -> dict[str, object]:
+        """Return figures as JSON-able values; ``beyond_full_scale`` counts samples over ±1."""
+        magnitude = np.abs(self.sound)
+        return {
+            "frames": int(self.sound.shape[1]),
+            "rate_hz": self.rate_hz,
+            "peak_dbfs": round(db_from_gain(float(magnitude.max(initial=0.0))), 2),
+            "rms_dbfs": round(rms_dbfs(self.sound), 2),
+            "beyond_full_scale": int(np.count_nonzero(magnitude > 1.0)),
+            "nan_periods": self.nan_periods,
+            "latency_frames": self.latency_frames,
+            "notes": list(self.notes),
+        }
+
+
+def play_through(
+    player: Player,
+    guitar: Audio,
+    position: Callable[[float], float],
+    rate_hz: int = RATE_HZ,
+    period_frames: int = PERIOD_FRAMES,
+) -> Audio:
+    """Play all of ``guitar`` ``(1, frames)`` through an unprepared player, latency compensated.
+
+    ``position`` gives the knob 0…1 for a time in s. The output has the input's length.
+    """
+    player.prepare(rate_hz, period_frames, position(0.0))
+    latency = player.latency_frames
+    frames = guitar.shape[1]
+    periods = -(-(frames + latency) // period_frames)
+    source = np.zeros((1, periods * period_frames), np.float32)
+    source[:, :frames] = guitar
+    played = np.zeros_like(source)
+    with tqdm(
+        total=round(frames / rate_hz),
+        unit="s",
+        desc="rendering",
+        disable=None if frames > _BAR_FROM_S * rate_hz else True,
+        bar_format="{l_bar}{bar}| {n:.0f}/{total} s of sound, {remaining} left",
+    ) as bar:
+        for start in range(0, source.shape[1], period_frames):
+            stop = start + period_frames
+            # The glide arrives with the period's last frame.
+            target = position((stop - 1) / rate_hz)
+            player.process(source[:, start:stop], target, played[:, start:stop])
+            bar.update(period_frames / rate_hz)
+    return played[:, latency : latency + frames]
+
+
+def render(
+    preset: Preset,
+    source: Path,
+    target: Path,
+    script: Callable[[float], Script],
+    interface_dbu: float | None = None,
+) -> Rendered:
+    """Render a file with the knob following ``script(duration in s)``, and write it."""
+    check_target(target, source)
+    notes: list[str] = []
+    guitar = read_sound_at(source, RATE_HZ, notes)
+    player = Player([preset.path(interface_dbu)])
+    knob = script(guitar.shape[1] / RATE_HZ)
+    sound = play_through(player, guitar, knob.position)
+    write_sound(target, sound, RATE_HZ)
+    return Rendered(sound, RATE_HZ, player.latency_frames, player.nan_periods, tuple(notes))
+
+
+def tone(preset: Preset, source: Path, target: Path, side: Side) -> Rendered:
+    """Render one tone alone: what the preset plays with the knob at that end, bit for bit."""
+    check_target(target, source)
+    notes: list[str] = []
+    guitar = read_sound_at(source, RATE_HZ, notes)
+    alone = preset.single(side)
+    player = Player([alone])
+    sound = play_through(player, guitar, lambda _: 0.0)
+    write_sound(target, sound, RATE_HZ)
+    return Rendered(sound, RATE_HZ, player.latency_frames, player.nan_periods, tuple(notes))
+
+
+def morph(a: Path, b: Path, target: Path, engine: str, position: float) -> Rendered:
+    """Morph two recordings of one performance. A longer one is cut, with a note.
+
+    Raises ``AudioFileError`` for files that cannot be used.
+    """
+    check_target(target, a, b)
+    notes: list[str] = []
+    tone_a = read_sound_at(a, RATE_HZ, notes)
+    tone_b = read_sound_at(b, RATE_HZ, notes)
+    frames = min(tone_a.shape[1], tone_b.shape[1])
+    if max(tone_a.shape[1], tone_b.shape[1]) > 1.05 * frames + RATE_HZ:
+        raise AudioFileError(
+            f"{a} lasts {tone_a.shape[1] / RATE_HZ:.1f} s and {b} {tone_b.shape[1] / RATE_HZ:.1f} "
+            "s; give two recordings of one performance"
+        )
+    if tone_a.shape[1] != tone_b.shape[1]:
+        notes.append(f"the longer recording was cut to {frames / RATE_HZ:.3f} s")
+    machine = ENGINES[engine]()
+    machine.prepare(RATE_HZ, PERIOD_FRAMES)
+    latency = machine.latency_frames
+    periods = -(-(frames + latency) // PERIOD_FRAMES)
+    shape = (1, periods * PERIOD_FRAMES)
+    padded_a, padded_b, played = (np.zeros(shape, np.float32) for _ in range(3))
+    padded_a[:, :frames] = tone_a[:, :frames]
+    padded_b[:, :frames] = tone_b[:, :frames]
+    positions: npt.NDArray[np.float32] = np.full(PERIOD_FRAMES, position, np.float32)
+    for start in range(0, shape[1], PERIOD_FRAMES):
+        piece = slice(start, start + PERIOD_FRAMES)
+        machine.process(padded_a[:, piece], padded_b[:, piece], positions, played[:, piece])
+    sound = played[:, latency : latency + frames]
+    write_sound(target, sound, RATE_HZ)
+    return Rendered(sound, RATE_HZ, latency, 0, tuple(notes))

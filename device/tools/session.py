@@ -1,0 +1,175 @@
+"""A run of the pedal in the foreground, from the command line to the report."""
+
+import argparse
+import json
+import os
+import platform
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from device.config import Config
+from device.errors import AudioFileError, ConfigError, LinkError
+from device.files import read_sound, read_sound_at, write_sound
+from device.preset import read_preset
+from device.processes.entry import PATH_FILE, RECORD_FILE
+from device.processes.meters import COUNTERS, Reading, read_meters
+from device.processes.supervisor import Supervisor
+from device.tools.report import RunRecord, summary, write_report
+from device.tools.riff import riff
+
+
+@dataclass(frozen=True)
+class Played:
+    """How a run ended."""
+
+    exit_code: int
+    lines: list[str] = field(default_factory=list)
+    figures: Mapping[str, object] = field(default_factory=dict)
+
+
+def play(config: Config, options: argparse.Namespace, scratch: Path) -> Played:
+    """Run the pedal until its input ends, or on a real board until it is told to stop.
+
+    Raises ``PurgaError`` for wrong input before any process is started.
+    """
+    shared = _shared_arguments(config, options)
+    if config.board != "simulated":
+        if options.input is not None or options.out is not None:
+            raise ConfigError("--input and --out belong to the simulated board; leave them out")
+        return Played(Supervisor({"audio": shared, "control": shared}, restart_audio=True).run())
+    for file in config.presets:
+        read_preset(file)
+    out = (options.out or scratch / "out").absolute()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AudioFileError(f"{out}: cannot be made ({error.strerror}); name another") from None
+    notes: list[str] = []
+    rate_hz = config.table.audio.rate_hz
+    sound = read_sound_at(options.input, rate_hz, notes) if options.input else riff(rate_hz)
+    write_sound(out / "input.wav", sound, rate_hz)
+    for name in ("run.wav", RECORD_FILE, PATH_FILE, "report.html", "report.json"):
+        (out / name).unlink(missing_ok=True)
+    duration_s = sound.shape[1] / rate_hz
+    arguments = {
+        "audio": [*shared, "--input", str(out / "input.wav"), "--out", str(out)],
+        "control": [*shared, "--duration", f"{duration_s:.6f}"],
+    }
+    code = _play_with_progress(config, Supervisor(arguments, restart_audio=False), duration_s)
+    if code != 0 or not (out / "run.wav").exists():
+        return Played(code or 1, notes)
+    record = _record(config, options, out)
+    lines = [*notes, *_closing_lines(record)]
+    if options.out is not None:
+        page = write_report(record, out)
+        lines.append(f"sound   {out / 'run.wav'}")
+        lines.append(f"report  {page}")
+    return Played(0, lines, summary(record))
+
+
+def _shared_arguments(config: Config, options: argparse.Namespace) -> list[str]:
+    arguments = ["--board", config.board, "--runtime", str(config.runtime.absolute())]
+    if options.config is not None:
+        arguments += ["--config", str(options.config.absolute())]
+    if options.preset is not None:
+        arguments += ["--preset", str(options.preset.absolute())]
+    return arguments
+
+
+def _play_with_progress(config: Config, supervisor: Supervisor, duration_s: float) -> int:
+    """Run, with a bar that follows the meters."""
+    with tqdm(
+        total=round(duration_s),
+        unit="s",
+        desc="playing",
+        disable=None,
+        bar_format="{l_bar}{bar}| {n:.0f}/{total} s of sound, {remaining} left",
+    ) as bar:
+
+        def follow() -> None:
+            try:
+                values = read_meters(config.meters).values
+            except LinkError:
+                return  # not yet started
+            if values["rate_hz"]:
+                played_s = values["periods"] * values["period_frames"] / values["rate_hz"]
+                bar.update(min(played_s, duration_s) - bar.n)
+
+        return supervisor.run(follow)
+
+
+def _record(config: Config, options: argparse.Namespace, out: Path) -> RunRecord:
+    """Gather what the processes left behind."""
+    sound, rate_hz = read_sound(out / "run.wav")
+    dry, _ = read_sound(out / "input.wav")
+    log = np.load(out / RECORD_FILE)
+    path = json.loads((out / PATH_FILE).read_text())
+    reading: Reading = read_meters(config.meters)
+    audio = config.table.audio
+    periods = len(log["positions"])
+    return RunRecord(
+        title=f"{path['name']}: {options.input.name if options.input else 'the riff'}",
+        preset_name=path["name"],
+        board=config.board,
+        simulated=True,
+        rate_hz=rate_hz,
+        period_frames=audio.period_frames,
+        sound=sound,
+        dry=dry,
+        position_times_s=(np.arange(periods) + 1.0) * audio.period_frames / rate_hz,
+        positions=log["positions"],
+        period_ms=log["busy_ns"] / 1e6,
+        counters={name: reading.values[name] for name in COUNTERS},
+        counter_help=COUNTERS,
+        latency=[(where, what, frames) for where, what, frames in path["latency"]],
+        tones=path["tones"],
+        machine=machine(),
+        command=_command(options),
+    )
+
+
+def _command(options: argparse.Namespace) -> str:
+    words = ["python", "-m", "device", "run", "--board", "simulated"]
+    for name in ("config", "preset", "input", "out"):
+        value = getattr(options, name)
+        if value is not None:
+            words += [f"--{name}", str(value)]
+    return shlex.join(words)
+
+
+def machine() -> dict[str, str]:
+    """What ran it: processor, cores, system, versions of what the sound depends on."""
+    model = platform.processor() or platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+                break
+    except OSError:
+        pass  # not Linux: the name above will do
+    return {
+        "processor": model,
+        "cores": str(len(os.sched_getaffinity(0))),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in ("numpy", "onnxruntime", "pedalboard")},
+    }
+
+
+def _closing_lines(record: RunRecord) -> list[str]:
+    period_ms = 1000.0 * record.period_frames / record.rate_hz
+    p50, p99, worst = (float(np.percentile(record.period_ms, p)) for p in (50, 99, 100))
+    counted = {name: count for name, count in record.counters.items() if count}
+    counted.pop("periods", None)
+    return [
+        f"played {record.sound.shape[1] / record.rate_hz:.1f} s of {record.preset_name} "
+        f"(SIMULATED board)",
+        f"period {period_ms:.3f} ms: p50 {p50:.3f}, p99 {p99:.3f}, max {worst:.3f} ms of CPU time",
+        "counted " + (", ".join(f"{k} {v}" for k, v in counted.items()) or "nothing amiss"),
+    ]
