@@ -2,8 +2,7 @@
 
 Matplotlib draws in stand-in colours, which are then replaced by CSS variables of the page; text
 stays text. Every picture is drawn twice, for a wide page and for a telephone, because an SVG that
-shrinks takes its letters with it. No pyplot, and so no
-global figures; the settings are put back.
+shrinks takes its letters with it. No pyplot, and so no global figures; the settings are put back.
 """
 
 import io
@@ -279,7 +278,7 @@ def period_times(
         figure = _figure(wide, 3.6, 3.6)
         axes = figure.subplots()
         left, right = (0.075, 0.985) if wide else (0.13, 0.97)
-        figure.subplots_adjust(left, 0.17, right, 0.8 if wide else 0.74)
+        figure.subplots_adjust(left, 0.17, right, 0.84 if wide else 0.78)
         end = 1.04 * max(limit_ms, float(period_ms.max()))
         counts, edges = np.histogram(period_ms, bins=120 if wide else 60, range=(0.0, end))
         axes.stairs(counts, edges, fill=True, color=WET, alpha=0.85)
@@ -293,7 +292,7 @@ def period_times(
             colour = ALARM if text == "period" else INK
             axes.axvline(value, color=colour, linewidth=1.6 if text == "period" else 1.0)
             # Labels that would lie on each other take turns in height.
-            near = sum(abs(value - other) < 0.09 * end for _, other in lines[:order])
+            near = sum(abs(value - other) < (0.1 if wide else 0.23) * end for _, other in lines[:order])
             height = 1.02 + (0.075 if wide else 0.085) * near
             side = "right" if value > 0.9 * end else "left" if value < 0.06 * end else "center"
             axes.text(
