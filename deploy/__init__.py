@@ -1,0 +1,1 @@
+"""How the pedal ships: set-up of a machine, bundles, updates, units, provisioning."""
