@@ -1,0 +1,1 @@
+"""Neural Amp Modeler captures (.nam): read, checked, and turned into streaming ONNX."""

@@ -1,0 +1,38 @@
+"""From a capture to a streaming ONNX graph: any period, all memory in explicit tensors."""
+
+from models.nam.builder import SOURCE, Builder
+from models.nam.capture import Capture, Network, Sequence
+from models.nam.filters import ConvNet, Linear, add_convnet, add_linear
+from models.nam.lstm import Lstm, add_lstm
+from models.nam.wavenet import WaveNet
+from models.nam.wavenet_graph import add_wavenet
+
+
+def streaming_onnx(capture: Capture) -> bytes:
+    """The capture as a serialised ONNX model for ``models.runtime.StreamingModel``.
+
+    ``source`` and ``target`` are ``(1, 1, period)`` float32, full scale ±1, any period;
+    ``models.nam.builder`` states how memory is named. Nothing is lost: the graph holds the
+    capture's weights in float32.
+    """
+    graph = Builder()
+    target = _add_network(graph, capture.network, SOURCE)
+    return graph.finish(target, capture.prewarm_frames)
+
+
+def _add_network(graph: Builder, network: Network, source: str) -> str:
+    if isinstance(network, WaveNet):
+        condition = source
+        if network.condition is not None:
+            condition = _add_network(graph, network.condition, source)
+        return add_wavenet(graph, network, source, condition)
+    if isinstance(network, Lstm):
+        return add_lstm(graph, network, source)
+    if isinstance(network, ConvNet):
+        return add_convnet(graph, network, source)
+    if isinstance(network, Sequence):
+        for part in network.parts:
+            source = _add_network(graph, part, source)
+        return source
+    assert isinstance(network, Linear)
+    return add_linear(graph, network, source)

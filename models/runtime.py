@@ -1,0 +1,189 @@
+"""Streaming networks in ONNX Runtime: bound buffers, explicit memory, nothing allocated per period.
+
+A streaming graph has one input ``source`` and one output ``target``; every other output is a
+memory, and an input ``<memory>@<lag>`` is what that memory was ``lag`` periods ago
+(``models.nam.builder``). Each memory gets a ring of buffers, and every rotation of the rings a
+binding of its own, all made when the model is loaded: a period is one copy in, one run on
+buffers that are bound already, and one copy out.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import numpy_helper
+
+from models.errors import ModelError
+from models.nam.builder import PREWARM, SOURCE, TARGET
+from models.nam.period import for_period
+from models.units import Audio
+
+LONGEST_PERIOD_FRAMES = 65_536
+"""The longest period that a model is prepared for."""
+
+
+class StreamingModel:
+    """One streaming network, prepared for one period length. Mono, no algorithmic latency.
+
+    Made from ONNX bytes such as ``models.nam.graph.streaming_onnx`` writes; after construction
+    the model is settled: silence of the length that the model asks for has gone through it.
+    Not for two threads at once.
+    """
+
+    def __init__(self, model: bytes, period_frames: int) -> None:
+        """Load and settle. Raises ``ModelError`` for bytes that are no streaming model."""
+        if not 1 <= period_frames <= LONGEST_PERIOD_FRAMES:
+            raise ValueError(
+                f"The period is {period_frames} frames, expected 1 to {LONGEST_PERIOD_FRAMES}."
+            )
+        try:
+            graph = onnx.load_model_from_string(model)
+            prewarm_frames = _prewarm_frames(graph)
+            fixed = for_period(graph, period_frames)
+            before = _take_defaults(fixed)
+            self._session = onnxruntime.InferenceSession(
+                fixed.SerializeToString(), _options(), providers=["CPUExecutionProvider"]
+            )
+            self._shape = (1, period_frames)
+            self._source = np.zeros((1, 1, period_frames), np.float32)
+            self._target = np.zeros((1, 1, period_frames), np.float32)
+            self._rings = self._make_rings(before)
+            self._bindings = self._bind()
+        except Exception as error:
+            # The libraries raise many kinds of their own; a damaged model is one kind to us.
+            first = str(error).strip().splitlines()[0][:200] if str(error).strip() else ""
+            raise ModelError(
+                f"The streaming model does not load ({type(error).__name__}: {first}), expected "
+                "an ONNX graph with a source, a target and named memories; make it again."
+            ) from error
+        self._run = self._session.run_with_iobinding
+        self._run_options = onnxruntime.RunOptions()
+        self._turn = 0
+        self._prewarm(prewarm_frames)
+
+    @property
+    def period_frames(self) -> int:
+        """Frames in each period."""
+        return self._shape[1]
+
+    def process(self, source: Audio, target: Audio) -> None:
+        """Turn one period of ``source`` into ``target``, both ``(1, period_frames)`` float32.
+
+        Full scale is ±1. Both may be the same array. Raises ``ValueError`` on another shape.
+        """
+        if source.shape != self._shape or target.shape != self._shape:
+            raise ValueError(
+                f"The period is {source.shape} to {target.shape}, expected {self._shape}."
+            )
+        np.copyto(self._source[0], source)
+        turn = self._turn
+        self._run(self._bindings[turn], self._run_options)
+        turn += 1
+        self._turn = turn if turn < len(self._bindings) else 0
+        np.copyto(target, self._target[0])
+
+    def reset(self) -> None:
+        """Back to the settled state right after construction. Allocates nothing."""
+        for ring, settled in zip(self._rings.values(), self._settled.values(), strict=True):
+            for buffer, kept in zip(ring, settled, strict=True):
+                np.copyto(buffer, kept)
+        self._turn = self._settled_turn
+
+    def _prewarm(self, frames: int) -> None:
+        # Loud garbage in the weights can make a model that never settles; say so here, once.
+        for _ in range(-(-frames // self.period_frames)):
+            self._source.fill(0.0)
+            self._run(self._bindings[self._turn], self._run_options)
+            self._turn = (self._turn + 1) % len(self._bindings)
+        if not np.isfinite(self._target).all():
+            raise ModelError(
+                "The streaming model does not settle: after "
+                f"{frames} frames of silence its output is not finite; choose another model."
+            )
+        self._settled_turn = self._turn
+        self._settled = {
+            name: [buffer.copy() for buffer in ring] for name, ring in self._rings.items()
+        }
+
+    def _make_rings(self, before: dict[str, Audio]) -> dict[str, list[Audio]]:
+        """A ring of buffers per memory: as many as its largest lag needs, a power of two."""
+        lags: dict[str, int] = {}
+        for value in self._session.get_inputs():
+            if value.name != SOURCE:
+                memory, lag = value.name.rsplit("@", 1)
+                lags[memory] = max(lags.get(memory, 0), int(lag))
+        rings = {}
+        for value in self._session.get_outputs():
+            if value.name == TARGET:
+                continue
+            # Powers of two, so that the longest ring's turn is every ring's turn.
+            count = 1 << lags[value.name].bit_length()
+            rings[value.name] = [np.zeros(value.shape, np.float32) for _ in range(count)]
+        for name, first in before.items():
+            memory, lag = name.rsplit("@", 1)
+            np.copyto(rings[memory][-int(lag)], first)
+        return rings
+
+    def _bind(self) -> list[onnxruntime.IOBinding]:
+        turns = max((len(ring) for ring in self._rings.values()), default=1)
+        bindings = []
+        for turn in range(turns):
+            binding = self._session.io_binding()
+            _bind_input(binding, SOURCE, self._source)
+            _bind_output(binding, TARGET, self._target)
+            for value in self._session.get_inputs():
+                if value.name != SOURCE:
+                    memory, lag = value.name.rsplit("@", 1)
+                    ring = self._rings[memory]
+                    _bind_input(binding, value.name, ring[(turn - int(lag)) % len(ring)])
+            for memory, ring in self._rings.items():
+                _bind_output(binding, memory, ring[turn % len(ring)])
+            bindings.append(binding)
+        return bindings
+
+
+def _bind_input(binding: onnxruntime.IOBinding, name: str, buffer: Audio) -> None:
+    binding.bind_input(name, "cpu", 0, np.float32, buffer.shape, buffer.ctypes.data)
+
+
+def _bind_output(binding: onnxruntime.IOBinding, name: str, buffer: Audio) -> None:
+    binding.bind_output(name, "cpu", 0, np.float32, buffer.shape, buffer.ctypes.data)
+
+
+def _options() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    # One thread: a period is too short to be shared out, and a spinning pool eats the other core.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _prewarm_frames(model: onnx.ModelProto) -> int:
+    for entry in model.metadata_props:
+        if entry.key == PREWARM:
+            return min(max(int(entry.value), 0), 100 * LONGEST_PERIOD_FRAMES)
+    return 0
+
+
+def _take_defaults(model: onnx.ModelProto) -> dict[str, Audio]:
+    """Take out the inputs' default values: what the memories were before the first period."""
+    inputs = {value.name for value in model.graph.input}
+    defaults = {}
+    for tensor in list(model.graph.initializer):
+        if tensor.name in inputs:
+            defaults[tensor.name] = numpy_helper.to_array(tensor)
+            model.graph.initializer.remove(tensor)
+    return defaults
+
+
+def load(path: str | Path, period_frames: int, size: float = 1.0) -> StreamingModel:
+    """Read a .nam capture and prepare it for one period length; see ``read_capture``."""
+    from models.nam.capture import read_capture
+    from models.nam.graph import streaming_onnx
+
+    return StreamingModel(streaming_onnx(read_capture(path, size)), period_frames)
