@@ -135,7 +135,7 @@ def _settings(wide: bool) -> Any:  # what rc_context wants differs between its v
 
 
 def _inline(figure: Figure, name: str, label: str) -> str:
-    """The figure as an SVG element for an HTML page: no outside names, ids of its own."""
+    """Turn the figure into an SVG element for a page: no outside names, ids of its own."""
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None})
     svg = text.getvalue()[text.getvalue().index("<svg") :]
@@ -154,18 +154,36 @@ def _inline(figure: Figure, name: str, label: str) -> str:
     return start + svg[head.end() :]
 
 
-def _seconds(value: float, _: int) -> str:
-    minutes, seconds = divmod(value, 60.0)
-    return f"{int(minutes)}:{seconds:02.0f}" if value >= 60.0 else f"{value:g}"
+def _time_axis(axes: Axes, length_s: float, most: int) -> None:
+    """Put marks and a name on a time axis: ms, s or minutes, whichever suits the length."""
+    axes.set_xlim(0.0, length_s)
+    if length_s >= 60.0:
+        steps = (10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
+        step = next((step for step in steps if length_s / step <= most), length_s)
+        axes.set_xticks(
+            np.arange(0.0, length_s, step),
+            [f"{second // 60:.0f}:{second % 60:02.0f}" for second in np.arange(0, length_s, step)],
+        )
+        axes.set_xlabel("time, min:s")
+        return
+    factor, unit = (1000.0, "ms") if length_s < 0.5 else (1.0, "s")
+    axes.xaxis.set_major_locator(MaxNLocator(most))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{factor * value:g}"))
+    axes.set_xlabel(f"time, {unit}")
 
 
 def _draw_knob(axes: Axes, times_s: Array, positions: Array, over_image: bool) -> None:
-    """The knob's path on a scale of its own, 0 (tone A) … 1 (tone B)."""
+    """Draw the knob's path on a scale of its own, 0 (tone A) … 1 (tone B)."""
     colour, casing = ("#ffffff", "#000000") if over_image else (KNOB, PAPER)
+    restless = float(np.abs(np.diff(positions)).sum()) > 40.0  # must not cover the picture
+    effects = [Stroke(linewidth=4.2, foreground=casing, alpha=0.75), Normal()]
     axes.plot(
-        times_s, positions, color=colour, linewidth=1.8,
-        path_effects=[Stroke(linewidth=4.2, foreground=casing, alpha=0.75), Normal()],
-    )  # fmt: skip
+        times_s,
+        positions,
+        color=colour,
+        linewidth=0.7 if restless else 1.8,
+        path_effects=[] if restless else effects,
+    )
     axes.set_ylim(-0.04, 1.04)
     axes.grid(visible=False)
 
@@ -183,7 +201,7 @@ def timeline(
     ``knob`` is times in s and positions 0…1, already thinned out to what can be seen.
     """
     length_s = max(sound.shape[1] / rate_hz, 1.0 / rate_hz)
-    left, right = (0.062, 0.938) if wide else (0.125, 0.875)
+    left, right = (0.062, 0.928) if wide else (0.125, 0.855)
     with mpl.rc_context(_settings(wide)):
         figure = _figure(wide, 6.6, 5.6)
         wave, colour = figure.subplots(2, 1, height_ratios=(1.0, 1.35), sharex=True)
@@ -222,17 +240,14 @@ def timeline(
         colour.set_ylabel("Hz")
         _draw_knob(over := colour.twinx(), *knob, over_image=True)
         over.set_yticks([])
-        colour.set_xlim(0.0, length_s)
-        colour.set_xlabel("time, s" if length_s < 60.0 else "time, min:s")
-        colour.xaxis.set_major_locator(MaxNLocator(12 if wide else 6))
-        colour.xaxis.set_major_formatter(FuncFormatter(_seconds))
+        _time_axis(colour, length_s, 12 if wide else 6)
         place = colour.get_position()
         bar_axes = figure.add_axes((right + 0.012, place.y0, 0.011, place.height))
         bar = figure.colorbar(drawn, cax=bar_axes)
         bar.set_ticks([top - step for step in (0.0, 24.0, 48.0, 72.0)])
         bar.outline.set_visible(False)
         bar_axes.tick_params(length=0)
-        bar_axes.set_xlabel("dBFS", labelpad=4)
+        bar.set_label("dBFS", labelpad=2)
         label = (
             f"Waveform of the dry guitar and of what was played, and the spectrogram of what was "
             f"played, over {length_s:.1f} seconds; the line is the knob from tone A to tone B."
@@ -259,6 +274,9 @@ def level_along_knob(levels: Sequence[Mapping[str, Any]], wide: bool) -> Picture
                 axes.fill_between(at, low, high, color=colour, alpha=0.25, linewidth=0)
             axes.plot(at, middle, color=colour, linewidth=2, marker="o", markersize=4, label=text)
         axes.set_xlim(-0.03, 1.03)
+        lowest, highest = axes.get_ylim()
+        spare = max(0.0, 12.0 - (highest - lowest)) / 2.0  # noise must not look like a hill
+        axes.set_ylim(lowest - spare, highest + spare)
         ticks = (0.0, 0.25, 0.5, 0.75, 1.0)
         axes.xaxis.set_major_locator(FixedLocator(ticks))
         axes.set_xticklabels(["0 (A)", "¼", "½", "¾", "1 (B)"])
@@ -270,6 +288,15 @@ def level_along_knob(levels: Sequence[Mapping[str, Any]], wide: bool) -> Picture
         return Picture(_inline(figure, name, label), left, right)
 
 
+def _merged(marks: Mapping[str, float], limit_ms: float) -> list[tuple[str, float]]:
+    """List the marks, those that would read the same joined into one, and the period."""
+    lines: dict[str, tuple[str, float]] = {}
+    for name, value in marks.items():
+        text = f"{value:.3g}"
+        lines[text] = (f"{lines[text][0]} = {name}" if text in lines else name, value)
+    return [*lines.values(), ("period", limit_ms)]
+
+
 def period_times(
     period_ms: Array, limit_ms: float, marks: Mapping[str, float], wide: bool
 ) -> Picture:
@@ -278,7 +305,6 @@ def period_times(
         figure = _figure(wide, 3.6, 3.6)
         axes = figure.subplots()
         left, right = (0.075, 0.985) if wide else (0.13, 0.97)
-        figure.subplots_adjust(left, 0.17, right, 0.84 if wide else 0.78)
         end = 1.04 * max(limit_ms, float(period_ms.max()))
         counts, edges = np.histogram(period_ms, bins=120 if wide else 60, range=(0.0, end))
         axes.stairs(counts, edges, fill=True, color=WET, alpha=0.85)
@@ -287,18 +313,27 @@ def period_times(
         axes.set_xlim(0.0, end)
         axes.set_xlabel("processing time of one period, ms")
         axes.set_ylabel("periods")
-        lines = [*marks.items(), ("period", limit_ms)]
+        rows = 0
+        lines = _merged(marks, limit_ms)
         for order, (text, value) in enumerate(lines):
-            colour = ALARM if text == "period" else INK
-            axes.axvline(value, color=colour, linewidth=1.6 if text == "period" else 1.0)
+            colour = ALARM if value == limit_ms else INK
+            axes.axvline(value, color=colour, linewidth=1.6 if value == limit_ms else 1.0)
             # Labels that would lie on each other take turns in height.
-            near = sum(abs(value - other) < (0.1 if wide else 0.23) * end for _, other in lines[:order])
-            height = 1.02 + (0.075 if wide else 0.085) * near
-            side = "right" if value > 0.9 * end else "left" if value < 0.06 * end else "center"
-            axes.text(
-                value, height, f"{text} {value:.3g}", color=colour, ha=side,
-                transform=axes.get_xaxis_transform(), fontsize=10 if wide else 8.5,
-            )  # fmt: skip
+            reach = (0.1 if wide else 0.23) * end
+            near = sum(abs(value - other) < reach for _, other in lines[:order])
+            rows = max(rows, near + 1)
+            side = "right" if value > 0.85 * end else "left" if value < 0.1 * end else "center"
+            axes.annotate(
+                f"{text} {value:.3g}",
+                (value, 1.0),
+                (0.0, 4.0 + 13.0 * near),
+                xycoords=axes.get_xaxis_transform(),
+                textcoords="offset points",
+                color=colour,
+                ha=side,
+                fontsize=10 if wide else 8.5,
+            )
+        figure.subplots_adjust(left, 0.17, right, 1.0 - (10 + 13 * rows) / (3.6 * 72.0))
         label = (
             f"Histogram of {len(period_ms)} processing times against the period of "
             f"{limit_ms:.3f} ms: "

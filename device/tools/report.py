@@ -74,7 +74,7 @@ class RunRecord:
 
 
 def summary(record: RunRecord) -> dict[str, Any]:
-    """The page's numbers, JSON-able: ``float``, ``int``, ``str``, ``list``, ``dict``, ``None``.
+    """Collect the page's numbers as ``float``, ``int``, ``str``, ``list``, ``dict``, ``None``.
 
     Percentiles interpolate linearly. ``load_percent`` is the mean processing time as a share of
     the period. What cannot be said (no periods, no sound) is ``None``.
@@ -188,7 +188,7 @@ def _levels(record: RunRecord) -> list[dict[str, Any]]:
 
 
 def _knob(record: RunRecord) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """The knob's path thinned out to what a picture can show; a constant one reaches to the end."""
+    """Thin the knob's path out to what a picture can show; it reaches to the end."""
     length_s = record.sound.shape[1] / record.rate_hz
     if record.positions.size == 0:
         return np.zeros(0), np.zeros(0)
@@ -223,7 +223,7 @@ def _drawn(record: RunRecord, numbers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _clock(seconds: float) -> str:
-    """A length for people: ``0.8 s``, ``22.5 s``, ``10 min 5 s``."""
+    """Write a length for people: ``0.8 s``, ``22.5 s``, ``10 min 5 s``."""
     if seconds < 60.0:
         return f"{seconds:.1f} s" if seconds >= 0.1 else f"{1000.0 * seconds:.2f} ms"
     minutes, rest = divmod(round(seconds), 60)
@@ -231,7 +231,7 @@ def _clock(seconds: float) -> str:
 
 
 def _dbfs(level_dbfs: float) -> str:
-    """A level for people, with a true minus sign; digital silence has none."""
+    """Write a level for people, with a true minus sign; digital silence has none."""
     return "silence" if level_dbfs <= SILENCE_DB else f"{level_dbfs:.1f} dBFS".replace("-", "−")
 
 

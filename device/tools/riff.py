@@ -129,7 +129,7 @@ def _lead(score: _Score, at_s: float) -> float:
 
 
 def riff(rate_hz: int = 48000, seed: int = 1) -> Audio:
-    """The riff, ``(1, frames)``, 22.5 s, loudest sample at ``PEAK_DBFS``, no 0 Hz.
+    """Play the riff: ``(1, frames)``, 22.5 s, loudest sample at ``PEAK_DBFS``, no 0 Hz.
 
     ``rate_hz`` from 44100 up; ``seed`` moves the player's unevenness, the pick's noise and the
     hiss, not the notes. The same arguments give the same bits. Raises ``ValueError`` for a rate

@@ -52,12 +52,12 @@ class GuitarString:
 # Standard tuning, A4 = 440 Hz. The decay follows notes of a real guitar recorded direct: low
 # partials ring 5 to 15 s, 1 kHz about 2 s, 2 kHz about 1 s. B is of a light set of steel strings.
 STRINGS = (
-    GuitarString("E2", 82.4069, 1.1e-4, 9.0, 0.48),
-    GuitarString("A2", 110.0000, 8.0e-5, 9.0, 0.46),
-    GuitarString("D3", 146.8324, 6.0e-5, 9.0, 0.44),
-    GuitarString("G3", 195.9977, 9.0e-5, 8.0, 0.32),
-    GuitarString("B3", 246.9417, 5.0e-5, 8.0, 0.28),
-    GuitarString("E4", 329.6276, 2.8e-5, 8.0, 0.26),
+    GuitarString("E2", 82.4069, 1.1e-4, 14.0, 0.52),
+    GuitarString("A2", 110.0000, 8.0e-5, 14.0, 0.50),
+    GuitarString("D3", 146.8324, 6.0e-5, 13.0, 0.48),
+    GuitarString("G3", 195.9977, 9.0e-5, 12.0, 0.36),
+    GuitarString("B3", 246.9417, 5.0e-5, 12.0, 0.32),
+    GuitarString("E4", 329.6276, 2.8e-5, 10.0, 0.30),
 )
 
 
@@ -130,7 +130,7 @@ def design_loop(
     decay_factor: float = 1.0,
     cents: float = 0.0,
 ) -> Loop:
-    """The FIR of one round trip, so that the first partial lies on the note.
+    """Design the FIR of one round trip, so that the first partial lies on the note.
 
     Frequency sampling: at each frequency the wanted gain of a round trip, and ``k(f)`` turns of
     phase so that the k-th partial closes; then a window.
@@ -250,7 +250,7 @@ def _smooth_step(seconds: Signal, width_s: float) -> Signal:
 def excitation(
     string: GuitarString, note: Note, phase: float, rate_hz: int, rng: np.random.Generator
 ) -> Signal:
-    """What a pick puts into the loop, ``(frames,)``, from the moment of contact.
+    """Pulse that a pick puts into the loop, ``(frames,)``, from the moment of contact.
 
     An ideal pluck is a triangle; its velocity waves are rectangles as long as the way from the
     pick to the bridge and back (the pick position comb), rounded by the width of pick and flesh:
@@ -329,7 +329,7 @@ def _circulate(
 
 
 def _returned(signal: Signal, at: int, stop: int, loop: Loop) -> Signal:
-    """What comes back along the string during ``at … stop``; at most ``lag`` frames."""
+    """Wave that comes back along the string during ``at … stop``; at most ``lag`` frames."""
     first = at - loop.lag - len(loop.taps) + 1
     history = signal[max(0, first) : stop - loop.lag]
     if first < 0:
@@ -378,7 +378,7 @@ def play_string(
 
 
 def pickup(voltage: Signal, rate_hz: int, resonance_hz: float = 3000.0, q: float = 1.4) -> Signal:
-    """A magnetic pickup on a cable: a resonant low-pass of second order, and no 0 Hz.
+    """Pass through a magnetic pickup and a cable: a resonant low-pass of second order, and no 0 Hz.
 
     Shape ``(frames,)`` in and out. The high-pass at 25 Hz stands for the input's capacitor.
     """

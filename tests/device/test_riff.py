@@ -1,8 +1,8 @@
 """The riff: in tune, alive like a string, within the range of real direct-input guitars."""
 
 import math
-import os
 import time
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -225,18 +225,8 @@ def character(sound: Samples, rate_hz: int) -> dict[str, float]:
     return found
 
 
-def test_numbers_lie_within_those_of_real_guitars(played: Audio) -> None:
-    """``PURGA_REAL_DI`` names a folder of real phrases; ``-s`` prints the table."""
-    folder = Path(os.environ.get("PURGA_REAL_DI", ""))
-    phrases = sorted(folder.glob("*.flac")) if "PURGA_REAL_DI" in os.environ else []
-    phrases = [phrase for phrase in phrases if "bass" not in phrase.name]
-    if len(phrases) < 5:
-        pytest.skip("PURGA_REAL_DI names no folder with five real direct-input phrases")
-    real = []
-    for phrase in phrases:
-        sound, rate_hz = soundfile.read(phrase, always_2d=True)
-        real.append(character(sound.mean(axis=1), rate_hz))
-    ours = character(played[0].astype(np.float64), 48000)
+def assert_within(ours: Mapping[str, float], real: Sequence[Mapping[str, float]]) -> None:
+    """Every number between the least and the most of the real ones; ``-s`` prints the table."""
     outside = []
     for name, value in ours.items():
         values = [row[name] for row in real]
@@ -244,3 +234,43 @@ def test_numbers_lie_within_those_of_real_guitars(played: Audio) -> None:
         if not min(values) <= value <= max(values):
             outside.append(name)
     assert not outside
+
+
+def test_riff_lies_within_the_range_of_real_phrases(played: Audio, shared_audio: Path) -> None:
+    real = []
+    for phrase in sorted((shared_audio / "di").glob("*.flac")):
+        if "bass" not in phrase.name:
+            sound, rate_hz = soundfile.read(phrase, always_2d=True)
+            real.append(character(sound.mean(axis=1), rate_hz))
+    assert_within(character(played[0].astype(np.float64), 48000), real)
+
+
+def one_notes_character(sound: Samples, rate_hz: int) -> dict[str, float]:
+    """Attack from 10 to 90 % of the peak in ms, and the fall within a second by band in dB."""
+    onset = int(np.argmax(np.abs(sound) > 0.05 * np.abs(sound).max()))
+    near = sound[max(0, onset - rate_hz // 200) : onset + rate_hz * 3 // 100]
+    grown = np.maximum.accumulate(np.abs(near))
+    rise = np.argmax(grown >= 0.9 * grown[-1]) - np.argmax(grown >= 0.1 * grown[-1])
+    found = {"attack_ms": 1000.0 * float(rise) / rate_hz}
+    aligned = sound[max(0, onset - rate_hz // 20) :]
+    for low, high in ((60, 320), (320, 1280), (1280, 2560)):  # above, recordings end in noise
+        found[f"fall_{low}_hz_db"] = fall_db(aligned, low, high, rate_hz)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("pitch", "string", "fret"), [("e2", 0, 0), ("eb3", 2, 1), ("a3", 3, 2), ("c4", 4, 1)]
+)
+def test_notes_rise_and_fall_like_real_notes(
+    pitch: str, string: int, fret: int, shared_audio: Path
+) -> None:
+    """Against every real note, and its lowest partials against those of the same pitch."""
+    real, same_pitch = [], []
+    for file in sorted((shared_audio / "notes" / "emilyguitar").glob("*.flac")):
+        sound, rate_hz = soundfile.read(file, always_2d=True)
+        real.append(one_notes_character(sound.mean(axis=1), rate_hz))
+        if file.name.startswith(f"{pitch}_"):
+            same_pitch.append(real[-1]["fall_60_hz_db"])
+    ours = one_notes_character(one_note(STRINGS[string], fret), 48000)
+    assert_within(ours, real)
+    assert min(same_pitch) - 3.0 <= ours["fall_60_hz_db"] <= max(same_pitch) + 3.0
