@@ -6,10 +6,9 @@ those is the caller's.
 """
 
 import json
-import math
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,9 @@ class RunRecord:
     sound by the latency. ``position_times_s`` and ``positions`` (0…1) are the knob's path, same
     length. ``period_ms`` holds the processing time of every period in ms, and may be empty.
     ``counters`` are counted states, ``counter_help`` one line for each. ``latency`` lists
-    (where, block, frames) in the order of the signal; ``tones`` the blocks of each tone.
+    (where, block, frames) in the order of the signal: places named ``tone …`` lie side by side,
+    all others in line after them; ``tones`` the blocks of each tone. ``plain_counters`` names the
+    counters that count in any good run and so raise nothing.
     """
 
     title: str
@@ -56,6 +57,7 @@ class RunRecord:
     tones: Mapping[str, Sequence[str]]
     machine: Mapping[str, str]
     command: str
+    plain_counters: Collection[str] = ("periods", "preset_changes")
 
     def __post_init__(self) -> None:
         """Raise ``ValueError`` for a record that no run can have made."""
@@ -88,6 +90,9 @@ def summary(record: RunRecord) -> dict[str, Any]:
         tone["blocks"].append({"block": block, "frames": int(frames), "ms": part_ms})
         tone["frames"] += int(frames)
         tone["ms"] = 1000.0 * tone["frames"] / rate_hz
+    beside = [tone["frames"] for where, tone in tones.items() if where.startswith("tone ")]
+    in_line = [tone["frames"] for where, tone in tones.items() if not where.startswith("tone ")]
+    latency_frames = max(beside, default=0) + sum(in_line) if tones else None
     moved = record.positions.size > 0
     return {
         "title": record.title,
@@ -108,7 +113,14 @@ def summary(record: RunRecord) -> dict[str, Any]:
         "levels": _levels(record),
         "periods": _periods(record.period_ms, limit_ms),
         "counters": {name: int(count) for name, count in record.counters.items()},
+        "raised": [
+            name
+            for name, count in record.counters.items()
+            if count and name not in record.plain_counters
+        ],
         "latency": tones,
+        "latency_frames": latency_frames,
+        "latency_ms": None if latency_frames is None else 1000.0 * latency_frames / rate_hz,
         "tones": {name: list(blocks) for name, blocks in record.tones.items()},
         "machine": dict(record.machine),
         "command": record.command,
@@ -270,8 +282,7 @@ def write_report(record: RunRecord, directory: Path) -> Path:
         run=numbers,
         pictures=_drawn(record, numbers),
         help=record.counter_help,
-        latency_ms=max((tone["ms"] for tone in numbers["latency"].values()), default=math.nan),
-        latency_frames=max((tone["frames"] for tone in numbers["latency"].values()), default=None),
+        plain=record.plain_counters,
     )
     directory.mkdir(parents=True, exist_ok=True)
     _write(json.dumps(numbers, indent=2, ensure_ascii=False) + "\n", directory / "report.json")

@@ -38,9 +38,14 @@ def make_record(frames: int = 3 * RATE_HZ, **changes: Any) -> RunRecord:
         position_times_s=times_s,
         positions=np.linspace(0.0, 1.0, len(times_s)),
         period_ms=np.random.default_rng(0).gamma(9.0, 0.03, len(times_s)),
-        counters={"xruns": 0, "deadline misses": 3},
+        counters={"periods": 2250, "xruns": 0, "deadline misses": 3},
         counter_help={"xruns": "the interface ran dry", "deadline misses": "came too late"},
-        latency=[("tone A", "nam jc", 0), ("tone A", "cab", 12), ("tone B", "gate", 48)],
+        latency=[
+            ("tone A", "nam jc", 0),
+            ("tone A", "cab", 12),
+            ("tone B", "gate", 48),
+            ("morph", "stage", 6),
+        ],
         tones={"A": ["nam jc.nam", "cab celestion.flac"], "B": ["gate", "nam 5153.nam"]},
         machine={"cpu": "test", "cores": "2"},
         command="python -m device render in.wav out.wav --sweep",
@@ -116,7 +121,10 @@ def test_numbers_equal_those_computed_independently(written: Path) -> None:
     assert numbers["periods"]["max_ms"] == ordered[-1]
     load = 100.0 * sum(record.period_ms.tolist()) / (len(ordered) * 64 / 48.0)
     assert numbers["periods"]["load_percent"] == pytest.approx(load)
-    assert numbers["counters"] == {"xruns": 0, "deadline misses": 3}
+    assert numbers["counters"] == {"periods": 2250, "xruns": 0, "deadline misses": 3}
+    assert numbers["raised"] == ["deadline misses"]  # periods are played in any good run
+    assert numbers["latency_frames"] == 48 + 6  # the slower tone, and what follows
+    assert numbers["latency_ms"] == pytest.approx(1.125)
     assert numbers["latency"]["tone A"]["frames"] == 12
     assert numbers["latency"]["tone A"]["ms"] == pytest.approx(0.25)
     assert numbers["latency"]["tone B"]["blocks"] == [{"block": "gate", "frames": 48, "ms": 1.0}]
