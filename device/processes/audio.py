@@ -79,6 +79,8 @@ class AudioLoop:
             self._port.close()
             if self._link is not None:
                 self._link.close()
+            if self._listener is not None:
+                self._listener.close()
 
     def step(self) -> bool:
         """Play one period; False when a simulated input has ended."""
@@ -104,7 +106,9 @@ class AudioLoop:
             # A control process that was restarted counts its packets from the beginning.
             self.control.sequence = 0
         link = self._link
-        link.receive(self.control)
+        if link.receive(self.control) and periods == 0:
+            # Before the first sound the knob is where it is; there is nothing to glide from.
+            self._player.glide.jump(self.control.position)
         if periods % self._heartbeat_periods == 0:
             link.send(self._heartbeat.pack())
         if not link.alive:

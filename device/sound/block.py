@@ -14,7 +14,8 @@ class Parameter:
 
     ``minimum`` and ``maximum`` are in the unit that the name ends with (``_db``, ``_hz``,
     ``_ms``, ``_s``) or plain 0…1. ``scale`` says in which domain a move is ramped: ``"log"``
-    for frequencies and times, ``"linear"`` for decibels and mixes.
+    for frequencies and times, ``"linear"`` for decibels and mixes. ``restarts`` marks a time
+    whose change would tear what is stored in a feedback loop.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Parameter:
     maximum: float
     default: float
     scale: Literal["linear", "log"] = "linear"
+    restarts: bool = False
 
     def check(self, value: float) -> None:
         """Raise ``ValueError`` for a value outside the range."""

@@ -6,8 +6,10 @@ from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pedalboard
 
+from device.errors import AudioFileError
 from device.files import read_sound, resampled
 from device.sound.block import Block, Parameter
 from device.sound.ramp import SmoothGain
@@ -39,6 +41,8 @@ class CabBlock(Block):
         """Read the file. Raises ``AudioFileError`` for one that cannot be used."""
         self._file = file
         self._sound, self._file_rate_hz = read_sound(file, maximum_s=MAXIMUM_S)
+        if not self._sound.any():
+            raise AudioFileError(f"{file}: the impulse response is silent; use another file")
         self._normalise = normalise
         self._level_db = level_db
 
@@ -65,7 +69,7 @@ class CabBlock(Block):
         self._scale = wanted / self._library_gain(response)
         self.level = SmoothGain(self._level_db, rate_hz, period_frames)
 
-    def _library_gain(self, response: np.ndarray) -> float:
+    def _library_gain(self, response: npt.NDArray[np.float32]) -> float:
         """What the library multiplied the response by, from the answer to an impulse."""
         frames = self._period_frames
         impulse = np.zeros((1, frames), np.float32)

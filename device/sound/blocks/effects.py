@@ -19,8 +19,12 @@ from models.units import Audio
 Scale = Literal["linear", "log"]
 
 
+# Where a change tears what a feedback loop has stored: the tear would come back as an echo.
+_RESTARTS = frozenset({"delay_seconds", "centre_delay_ms"})
+
+
 def _parameters(*rows: tuple[str, float, float, float, Scale]) -> Mapping[str, Parameter]:
-    return MappingProxyType({row[0]: Parameter(*row) for row in rows})
+    return MappingProxyType({row[0]: Parameter(*row, row[0] in _RESTARTS) for row in rows})
 
 
 @dataclass(frozen=True)
@@ -131,9 +135,11 @@ class EffectBlock(Block):
 
     Most of JUCE's effects take a new setting at once: a shelf moved in steps of 1.3 ms leaves
     −21 dBFS of hiss on a 220 Hz sine, a delay time clicks whatever the step. So two instances
-    hear the same input; a move sets the silent one and fades over to it (10 ms), and further
-    moves follow one fade at a time. An effect with a memory always runs both, so that the second
-    one's delay lines and envelopes are warm, at 2–5 µs a period each.
+    hear the same input; a move sets the silent one, fades over to it (10 ms) and then sets the
+    other; further moves follow one fade at a time. An effect with a memory always runs both, so
+    that the silent one's delay lines and envelopes are warm, at 2–5 µs a period each. Where a
+    delay time has moved an instance starts empty, with its input faded in: its echoes are lost,
+    but none of them carries a tear.
     """
 
     def __init__(self, kind: str, settings: Mapping[str, float] | None = None) -> None:
@@ -144,7 +150,7 @@ class EffectBlock(Block):
         self.kind = kind  # type: ignore[misc]  # one class serves every row of the table
         self._effect = EFFECTS[kind]
         self._wanted = {row.name: row.default for row in self._effect.parameters.values()}
-        self._moved = False
+        self._moved = self._restart = False
         for name, value in (settings or {}).items():
             self.move(name, value)
 
@@ -165,33 +171,54 @@ class EffectBlock(Block):
         plugin = getattr(pedalboard, self._effect.plugin)
         silence = np.zeros((1, period_frames), np.float32)
         self._sounding, self._waiting = plugin(), plugin()
+        self._entry = Fade(rate_hz, period_frames)
+        self._restarted = True
         for instance in (self._sounding, self._waiting):
             self._set(instance)
             instance.process(silence, rate_hz, buffer_size=period_frames, reset=True)
             instance.reset()
+        self._entry.stop()
         self._fade = Fade(rate_hz, period_frames)
-        self._moved = False
+        self._entering = np.zeros((1, period_frames), np.float32)
+        self._behind = False
+        self._moved = self._restart = False
 
     def process(self, source: Audio, target: Audio) -> None:
-        """Run one period. The library returns a new array, which is copied and freed."""
-        rate_hz, frames = self._rate_hz, self._period_frames
-        if self._moved and not self._fade.running:
+        """Run one period. The library returns new arrays, which are copied and freed."""
+        at_rest = not (self._fade.running or self._entry.running)
+        if at_rest and self._behind:
+            # The fade is over: the instance left behind follows, unheard.
+            self._behind = False
+            self._set(self._waiting)
+        elif at_rest and self._moved:
+            self._restart, self._restarted = False, self._restart
             self._moved = False
             self._sounding, self._waiting = self._waiting, self._sounding
             self._set(self._sounding)
             self._fade.start()
-        new = self._sounding.process(source, rate_hz, buffer_size=frames, reset=False)
+            self._behind = True
         fading = self._fade.running
-        if fading or self._effect.memory:
-            old = self._waiting.process(source, rate_hz, buffer_size=frames, reset=False)
+        changing = self._sounding if fading else self._waiting
+        new = self._run(self._sounding, source, changing)
         if not fading:
+            if self._effect.memory:
+                self._run(self._waiting, source, changing)
             np.copyto(target, new)
             return
+        old = self._run(self._waiting, source, changing)
         np.subtract(new, old, out=new)
         np.multiply(new, self._fade.advance(), out=new)
         np.add(new, old, out=target)
-        if not self._fade.running:
-            self._set(self._waiting)
+
+    def _run(self, instance: pedalboard.Plugin, source: Audio, changing: object) -> Audio:
+        """One period of one instance; one that starts empty hears its input faded in."""
+        if instance is changing and self._entry.running:
+            np.multiply(source, self._entry.advance(), out=self._entering)
+            source = self._entering
+        sound: Audio = instance.process(
+            source, self._rate_hz, buffer_size=self._period_frames, reset=False
+        )
+        return sound
 
     def move(self, name: str, value: float) -> None:
         """Send a parameter towards ``value``; it is reached by a fade of 10 ms."""
@@ -199,15 +226,20 @@ class EffectBlock(Block):
         if self._wanted[name] != value:
             self._wanted[name] = value
             self._moved = True
+            self._restart |= self._effect.parameters[name].restarts
 
     def reset(self) -> None:
         """Empty delay lines and envelopes, and be at the wanted setting at once."""
+        self._restarted = True
         for instance in (self._sounding, self._waiting):
             self._set(instance)
-            instance.reset()
         self._fade.stop()
-        self._moved = False
+        self._entry.stop()
+        self._moved = self._restart = self._behind = False
 
     def _set(self, instance: pedalboard.Plugin) -> None:
         for name, value in self._wanted.items():
             setattr(instance, name, value)
+        if self._restarted:
+            instance.reset()
+            self._entry.start()
