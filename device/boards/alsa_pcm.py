@@ -205,7 +205,7 @@ def open_stream(library: Any, name: str, *, capture: bool, request: Request) -> 
     """
     direction = "capture" if capture else "playback"
     kind = library.PCM_CAPTURE if capture else library.PCM_PLAYBACK
-    refusal = ""
+    refusal = mismatch = ""
     for format_name in request.formats:
         constant = getattr(library, f"PCM_FORMAT_{format_name}")
         for channels in request.channels:
@@ -238,11 +238,11 @@ def open_stream(library: Any, name: str, *, capture: bool, request: Request) -> 
                     return stream
                 stream.close()
                 raise AudioError(f"{direction} on {name}: " + "; ".join(found))
-            refusal = (
+            mismatch = mismatch or (
                 f"{direction} on {name}: asked for {' or '.join(request.formats)} with "
                 f"{' or '.join(map(str, request.channels))} channels and was given "
                 f"{given.get('format_name')} with {given['channels']}; {_offer(pcm)}: "
                 f"set formats and {direction}_channels to something that it can do"
             )
             stream.close()
-    raise AudioError(refusal)
+    raise AudioError(mismatch or refusal)  # what was given instead says more than a bare no
