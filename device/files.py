@@ -112,9 +112,23 @@ def write_sound(path: Path, sound: Audio, rate_hz: int) -> None:
     temporary = Path(name)
     try:
         soundfile.write(temporary, data, rate_hz, format=container, subtype=subtype)
+        if container == "WAV":
+            _without_time_of_writing(temporary)
         temporary.chmod(0o644)
         temporary.replace(path)
     except (soundfile.LibsndfileError, OSError) as error:
         raise AudioFileError(f"{path}: could not be written ({error})") from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _without_time_of_writing(file: Path) -> None:
+    """Zero the time stamp that libsndfile puts into a float WAV's PEAK chunk.
+
+    The same sound must give the same file, byte for byte.
+    """
+    with file.open("r+b") as wav:
+        at = wav.read(256).find(b"PEAK")
+        if at >= 0:
+            wav.seek(at + 12)  # behind the chunk's name, size and version
+            wav.write(bytes(4))
