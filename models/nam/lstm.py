@@ -14,8 +14,9 @@ from models.nam.weights import Array, Convolution, Source
 class Cell:
     """One LSTM cell of ``hidden`` units.
 
-    Rows are in the file's gate order: input, forget, cell, output. ``weight`` is ``(4·hidden, inputs)``, ``recurrence`` ``(4·hidden, hidden)``, ``bias``
-    ``(4·hidden,)``; ``hidden_before`` and ``cell_before`` ``(hidden,)`` are the state to start in.
+    ``weight`` is ``(4·hidden, inputs)``, ``recurrence`` ``(4·hidden, hidden)``, ``bias``
+    ``(4·hidden,)``, rows in the file's gate order: input, forget, cell, output;
+    ``hidden_before`` and ``cell_before`` ``(hidden,)`` are the state to start in.
     """
 
     weight: Array

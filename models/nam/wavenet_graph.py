@@ -7,11 +7,12 @@ residual, added inside the pointwise convolution, hands it on.
 """
 
 import numpy as np
+import numpy.typing as npt
 
 from models.nam.activations import Activation, add_activation
 from models.nam.builder import Builder
 from models.nam.wavenet import Film, Layer, LayerArray, WaveNet
-from models.nam.weights import Array, Convolution
+from models.nam.weights import Convolution
 
 _BEFORE_SUM = (
     "conv_pre_film",
@@ -23,77 +24,112 @@ _BEFORE_SUM = (
 
 def add_wavenet(graph: Builder, network: WaveNet, source: str, condition: str) -> str:
     """Add a WaveNet's nodes; ``source`` has one channel, the result ``network.outputs``."""
-    signal, width = source, 1
-    head = ""
-    last = network.arrays[-1]
-    for array in network.arrays:
-        carried = array.layers[0].mixin.weight.shape[1] if _carries(array) else 0
-        signal = _add_rechannel(graph, array, signal, width, condition, carried)
-        signal, head = _add_layers(graph, array, signal, condition, carried, head, array is last)
-        scale = network.head_scale if array is last else 1.0
-        head = graph.convolution(head, _scaled(array.head, scale))
-        # The next array sees this one's channels; what was carried along gets no weight there.
-        width = array.channels + carried
+    signal, head = source, ""
+    offset = np.zeros(1)
+    width = 1
+    for index, array in enumerate(network.arrays):
+        last = index == len(network.arrays) - 1
+        writer = _ArrayWriter(graph, array, condition, last)
+        signal, offset = writer.rechannel(signal, width, offset)
+        signal, head, offset = writer.layers(signal, offset, head)
+        head = graph.convolution(head, _scaled(array.head, network.head_scale if last else 1.0))
+        width = array.channels + writer.carried
     for convolution in network.head:
         assert network.head_activation is not None
         head = graph.convolution(add_activation(graph, network.head_activation, head), convolution)
     return head
 
 
-def _carries(array: LayerArray) -> bool:
-    return not any(name in layer.films for layer in array.layers for name in _BEFORE_SUM)
+class _ArrayWriter:
+    """Writes one layer array.
+
+    ``carried`` is how many channels of condition travel behind the array's own. Where they do,
+    the residuals' biases are left out of the signal: the sum of those so far, ``offset``
+    ``(channels,)``, is a constant that the next convolution's bias takes up.
+    """
+
+    def __init__(self, graph: Builder, array: LayerArray, condition: str, last: bool) -> None:
+        self._graph = graph
+        self._array = array
+        self._condition = condition
+        self._last = last
+        folds = not any(name in layer.films for layer in array.layers for name in _BEFORE_SUM)
+        self.carried = int(array.layers[0].mixin.weight.shape[1]) if folds else 0
+
+    def rechannel(
+        self, signal: str, width: int, offset: npt.NDArray[np.float64]
+    ) -> tuple[str, npt.NDArray[np.float64]]:
+        """From the signal before, ``width`` channels with what it carried, to the array's own."""
+        weight = self._array.rechannel.weight[:, :, 0]
+        rows, columns = weight.shape
+        widened = np.zeros((rows, width), np.float32)
+        widened[:, :columns] = weight
+        offset = weight.astype(np.float64) @ offset
+        if self.carried:
+            signal = self._graph.pointwise(signal, widened, None)
+            return self._graph.node("Concat", signal, self._condition, axis=1), offset
+        return self._graph.pointwise(signal, widened, offset.astype(np.float32)), np.zeros(rows)
+
+    def layers(
+        self, signal: str, offset: npt.NDArray[np.float64], head: str
+    ) -> tuple[str, str, npt.NDArray[np.float64]]:
+        """All layers; returns the signal, the sum for the head, and the signal's offset."""
+        graph, condition = self._graph, self._condition
+        skips = [head] if head else []
+        for index, layer in enumerate(self._array.layers):
+            if self.carried:
+                mixed = graph.convolution(signal, _with_mixin(layer, self.carried, offset))
+            else:
+                mixed = _add_mixed(graph, layer, signal, condition)
+            mixed = _add_film(graph, layer, "activation_pre_film", mixed, condition)
+            active = _add_gate(graph, layer, mixed)
+            active = _add_film(graph, layer, "activation_post_film", active, condition)
+            skip = active
+            if layer.head is not None:
+                skip = graph.convolution(active, layer.head)
+                skip = _add_film(graph, layer, "head1x1_post_film", skip, condition)
+            skips.append(skip)
+            # Nobody listens to the very last layer's signal.
+            unheard = self._last and index == len(self._array.layers) - 1
+            if layer.residual is not None and not unheard:
+                signal, offset = self._residual(layer, layer.residual, active, signal, offset)
+        total = graph.node("Sum", *skips) if len(skips) > 1 else skips[0]
+        return signal, total, offset
+
+    def _residual(
+        self,
+        layer: Layer,
+        residual: Convolution,
+        active: str,
+        signal: str,
+        offset: npt.NDArray[np.float64],
+    ) -> tuple[str, npt.NDArray[np.float64]]:
+        weight, bias = residual.weight[:, :, 0], residual.bias
+        film = layer.films.get("layer1x1_post_film")
+        # The reference applies this film in blended layers only.
+        if film is not None and layer.gating == "blended":
+            active = self._graph.pointwise(active, weight, bias)
+            active = _apply_film(self._graph, film, active, self._condition)
+            if not self.carried:
+                return self._graph.node("Add", active, signal), offset
+            weight, bias = np.eye(weight.shape[0], dtype=np.float32), None
+        elif self.carried and bias is not None:
+            offset, bias = offset + bias, None
+        # The condition is handed on: nothing is added to its channels.
+        taller = np.concatenate([weight, np.zeros((self.carried, weight.shape[1]), np.float32)])
+        return self._graph.pointwise(active, taller, bias, signal), offset
 
 
-def _add_rechannel(
-    graph: Builder, array: LayerArray, signal: str, width: int, condition: str, carried: int
-) -> str:
-    weight = array.rechannel.weight[:, :, 0]
-    rows, columns = weight.shape
-    widened = np.zeros((rows, width), np.float32)
-    widened[:, :columns] = weight
-    rechannelled = graph.pointwise(signal, widened, None)
-    if not carried:
-        return rechannelled
-    return graph.node("Concat", rechannelled, condition, axis=1)
-
-
-def _add_layers(
-    graph: Builder,
-    array: LayerArray,
-    signal: str,
-    condition: str,
-    carried: int,
-    head: str,
-    last: bool,
-) -> tuple[str, str]:
-    skips = [head] if head else []
-    for index, layer in enumerate(array.layers):
-        if carried:
-            mixed = graph.convolution(signal, _with_mixin(layer, carried))
-        else:
-            mixed = _add_mixed(graph, layer, signal, condition)
-        mixed = _add_film(graph, layer, "activation_pre_film", mixed, condition)
-        active = _add_gate(graph, layer, mixed)
-        active = _add_film(graph, layer, "activation_post_film", active, condition)
-        skip = active
-        if layer.head is not None:
-            skip = graph.convolution(active, layer.head)
-            skip = _add_film(graph, layer, "head1x1_post_film", skip, condition)
-        skips.append(skip)
-        # Nobody listens to the last layer's signal.
-        if layer.residual is not None and not (last and index == len(array.layers) - 1):
-            signal = _add_residual(graph, layer, active, signal, condition, carried)
-    total = graph.node("Sum", *skips) if len(skips) > 1 else skips[0]
-    return signal, total
-
-
-def _with_mixin(layer: Layer, carried: int) -> Convolution:
-    """The dilated convolution of a signal that carries the condition behind its channels."""
+def _with_mixin(layer: Layer, carried: int, offset: npt.NDArray[np.float64]) -> Convolution:
+    """Fold into the dilated convolution: the mixed-in condition and the signal's offset."""
     outputs, inputs, taps = layer.dilated.weight.shape
     weight = np.zeros((outputs, inputs + carried, taps), np.float32)
     weight[:, :inputs] = layer.dilated.weight
     weight[:, inputs:, -1] = layer.mixin.weight[:, :, 0]
-    return Convolution(weight, layer.dilated.bias, layer.dilated.dilation)
+    bias = layer.dilated.weight.sum(axis=2, dtype=np.float64) @ offset
+    if layer.dilated.bias is not None:
+        bias = bias + layer.dilated.bias
+    return Convolution(weight, bias.astype(np.float32), layer.dilated.dilation)
 
 
 def _add_mixed(graph: Builder, layer: Layer, signal: str, condition: str) -> str:
@@ -123,32 +159,6 @@ def _fitted(activation: Activation, layer: Layer) -> Activation:
     if len(activation.slopes) <= layer.bottleneck:
         return activation
     return Activation(activation.kind, slopes=activation.slopes[: layer.bottleneck])
-
-
-def _add_residual(
-    graph: Builder, layer: Layer, active: str, signal: str, condition: str, carried: int
-) -> str:
-    assert layer.residual is not None
-    weight, bias = layer.residual.weight[:, :, 0], layer.residual.bias
-    film = layer.films.get("layer1x1_post_film")
-    # The reference applies this film in blended layers only.
-    if film is not None and layer.gating == "blended":
-        changed = graph.pointwise(active, weight, bias)
-        changed = _apply_film(graph, film, changed, condition)
-        if carried:
-            nothing = np.zeros((carried, weight.shape[0]), np.float32)
-            identity = np.eye(weight.shape[0], dtype=np.float32)
-            return graph.pointwise(changed, np.concatenate([identity, nothing]), None, signal)
-        return graph.node("Add", changed, signal)
-    return graph.pointwise(active, _taller(weight, carried), _longer(bias, carried), signal)
-
-
-def _taller(weight: Array, carried: int) -> Array:
-    return np.concatenate([weight, np.zeros((carried, weight.shape[1]), np.float32)])
-
-
-def _longer(bias: Array | None, carried: int) -> Array | None:
-    return None if bias is None else np.concatenate([bias, np.zeros(carried, np.float32)])
 
 
 def _add_film(graph: Builder, layer: Layer, name: str, signal: str, condition: str) -> str:
