@@ -6,6 +6,8 @@ affair. Versions already locked are kept unless `--upgrade` is given.
 """
 
 import argparse
+import functools
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,23 +26,56 @@ OPTIONS = (
     "--no-emit-index-url",
     "--no-emit-find-links",
     "--no-header",
-    "--quiet",
 )
+
+# uv reads none of pip's settings; a machine that names a mirror or a certificate names it to pip.
+FROM_PIP = {"index-url": "UV_DEFAULT_INDEX", "cert": "SSL_CERT_FILE"}
+
+# The interpreter is named, or uv would look through every one on the machine for each version.
+UV = (sys.executable, "-m", "uv", "pip", "compile", "--quiet", f"--python={sys.executable}")
+
+
+def compile_requirements(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `uv pip compile` in the project's root, with the machine's registry as pip knows it."""
+    return subprocess.run(
+        [*UV, *arguments],
+        cwd=ROOT,
+        env=os.environ | _registry(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@functools.cache
+def _registry() -> dict[str, str]:
+    settings = {}
+    for name, variable in FROM_PIP.items():
+        if variable in os.environ:
+            continue
+        value = os.environ.get("PIP_" + name.replace("-", "_").upper())
+        if not value:
+            command = [sys.executable, "-m", "pip", "config", "get", f"global.{name}"]
+            asked = subprocess.run(command, capture_output=True, text=True, check=False)
+            value = asked.stdout.strip() if asked.returncode == 0 else ""
+        if value:
+            settings[variable] = value
+    return settings
 
 
 def main(argv: list[str] | None = None) -> int:
     """Write the files; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.lock", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.lock", description="Lock the requirements again."
+    )
     parser.add_argument("--upgrade", action="store_true", help="take newer versions where allowed")
     args = parser.parse_args(argv)
+    upgrade = ["--upgrade"] if args.upgrade else []
     for name in FILES:
         source, target = f"requirements/{name}.in", f"requirements/{name}.txt"
-        command = [sys.executable, "-m", "uv", "pip", "compile", *OPTIONS, source, "-o", target]
-        if args.upgrade:
-            command.append("--upgrade")
-        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False)
+        done = compile_requirements(*OPTIONS, *upgrade, source, "--output-file", target)
         if done.returncode:
-            print(f"{source} could not be locked; {target} is as it was.", file=sys.stderr)
+            print(f"{done.stderr}\n{source} could not be locked.", file=sys.stderr)
             return 1
         pins = sum("==" in line.split(";")[0] for line in (ROOT / target).read_text().splitlines())
         print(f"{target}: {pins} packages")
