@@ -5,6 +5,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from models.errors import ModelError
 from models.nam import limits
 from models.nam.fields import Fields, Place, describe, whole
@@ -73,7 +75,9 @@ def read_capture(path: str | Path, size: float = 1.0) -> Capture:
     if not 0.0 <= size <= 1.0:
         raise ValueError(f"The size of a capture is {size!r}, expected 0 to 1.")
     place = Place(str(path))
-    model = _Reader(size).model(_parse(Path(path), place), place, depth=0)
+    # What overflows or is no number here never settles, and is refused for that when it is loaded.
+    with np.errstate(all="ignore"):
+        model = _Reader(size).model(_parse(Path(path), place), place, depth=0)
     network = model.network
     if network.outputs != 1:
         raise place.child("config").fault(

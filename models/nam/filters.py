@@ -83,8 +83,7 @@ def read_convnet(config: Fields, weights: Source) -> ConvNet:
 def _normalise(block: Convolution, weights: Source, channels: int) -> Convolution:
     mean, variance, gain, offset = (weights.take(channels) for _ in range(4))
     epsilon = weights.take(1)
-    spread = np.sqrt(np.maximum(epsilon + variance, np.float32(1e-30)))
-    scale = gain / spread
+    scale = gain / np.sqrt(epsilon + variance)
     weight = block.weight * scale[:, np.newaxis, np.newaxis]
     return Convolution(weight, offset - scale * mean, block.dilation)
 

@@ -1,5 +1,7 @@
 """From a capture to a streaming ONNX graph: any period, all memory in explicit tensors."""
 
+import numpy as np
+
 from models.nam.builder import SOURCE, Builder
 from models.nam.capture import Capture, Network, Sequence
 from models.nam.filters import ConvNet, Linear, add_convnet, add_linear
@@ -16,7 +18,9 @@ def streaming_onnx(capture: Capture) -> bytes:
     capture's weights in float32.
     """
     graph = Builder()
-    target = _add_network(graph, capture.network, SOURCE)
+    # Absurd weights may overflow here; a network of such never settles, and is refused for it.
+    with np.errstate(all="ignore"):
+        target = _add_network(graph, capture.network, SOURCE)
     return graph.finish(target, capture.prewarm_frames)
 
 

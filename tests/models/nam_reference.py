@@ -57,9 +57,11 @@ class Weights:
         self.drawn: list[float] = []
         self._random = np.random.default_rng(seed)
 
-    def take(self, *shape: int, scale: float = 0.5) -> Signal:
+    def take(self, *shape: int, positive: bool = False) -> Signal:
         """New random weights, exact in float32, noted in the order of the file."""
-        values = self._random.normal(0.0, scale, shape).astype(np.float32)
+        values = self._random.normal(0.0, 0.5, shape).astype(np.float32)
+        if positive:
+            values = np.abs(values) + np.float32(0.1)
         self.drawn += [float(value) for value in values.ravel()]
         return values.astype(np.float64)
 
@@ -71,7 +73,7 @@ class Replay(Weights):
         super().__init__(0)
         self._flat: Iterator[float] = iter(flat)
 
-    def take(self, *shape: int, scale: float = 0.5) -> Signal:
+    def take(self, *shape: int, positive: bool = False) -> Signal:
         """The next weights."""
         count = int(np.prod(shape))
         return np.array([next(self._flat) for _ in range(count)], np.float64).reshape(shape)
@@ -199,9 +201,7 @@ class _Layer:
             self._convolutions[name] = (flat, {"outputs": outputs, **options})
 
         groups = array.get("groups_input", 1)
-        note(
-            "dilated", channels, wide, taps=taps, bias=True, groups=groups, dilation=dilation
-        )
+        note("dilated", channels, wide, taps=taps, bias=True, groups=groups, dilation=dilation)
         note("mixin", condition, wide, bias=False, groups=array.get("groups_input_mixin", 1))
         one = array.get("layer1x1") or {"active": True, "groups": 1}
         if one["active"]:
@@ -235,9 +235,7 @@ class _Layer:
             return x
         return film(Replay(self._convolutions[name][0]), self._array, name, x, condition)
 
-    def run(
-        self, x: Signal, condition: Signal, gating: str, index: int
-    ) -> tuple[Signal, Signal]:
+    def run(self, x: Signal, condition: Signal, gating: str, index: int) -> tuple[Signal, Signal]:
         """The signal for the next layer, and the one for the head."""
         mixed = self._apply("dilated", self._film("conv_pre_film", x, condition))
         mixed = self._film("conv_post_film", mixed, condition)
@@ -304,9 +302,9 @@ def convnet(weights: Weights, config: Model, source: Signal) -> Signal:
             dilation=dilation,
         )
         if config["batchnorm"]:
-            mean, variance = weights.take(channels), weights.take(channels)
+            mean, variance = weights.take(channels), weights.take(channels, positive=True)
             gain, offset = weights.take(channels), weights.take(channels)
-            scale = gain / np.sqrt(weights.take(1) + variance)
+            scale = gain / np.sqrt(weights.take(1, positive=True) + variance)
             x = x * scale[:, None] + (offset - scale * mean)[:, None]
         x = activate(config["activation"], x)
     return convolve(weights, x, config.get("out_channels", 1), bias=True)
@@ -327,9 +325,6 @@ def make(architecture: str, config: Model, seed: int = 0, scale: float = 1.0) ->
     weights = Weights(seed)
     ARCHITECTURES[architecture](weights, config, np.zeros((1, 4)))
     flat = [value * scale for value in weights.drawn]
-    if config.get("batchnorm"):
-        # Variances and epsilons must be positive.
-        flat = [abs(value) + 0.1 for value in flat]
     return {
         "version": "0.7.0",
         "architecture": architecture,

@@ -72,8 +72,11 @@ FEATURES: dict[str, tuple[str, Model]] = {
             array(
                 kernel_size=None,
                 kernel_sizes=[2, 6, 1],
-                activation=["SiLU", {"type": "PReLU", "negative_slopes": [0.1, 0.2, 0.3, -0.4]},
-                            {"type": "LeakyReLU", "negative_slope": 0.2}],
+                activation=[
+                    "SiLU",
+                    {"type": "PReLU", "negative_slopes": [0.1, 0.2, 0.3, -0.4]},
+                    {"type": "LeakyReLU", "negative_slope": 0.2},
+                ],
             )
         ),
     ),
@@ -106,8 +109,12 @@ FEATURES: dict[str, tuple[str, Model]] = {
         "WaveNet",
         wavenet(
             array(head_size=2),
-            head={"channels": 3, "out_channels": 1, "kernel_sizes": [3, 1, 4],
-                  "activation": "ReLU"},
+            head={
+                "channels": 3,
+                "out_channels": 1,
+                "kernel_sizes": [3, 1, 4],
+                "activation": "ReLU",
+            },
         ),
     ),
     "films after the sum": (
@@ -248,10 +255,10 @@ def models(draw: st.DrawFn) -> Model:
                 dilations=dilations,
                 kernel_size=None,
                 kernel_sizes=[draw(st.integers(1, 4)) for _ in dilations],
-                gating_mode=[draw(st.sampled_from(["none", "gated", "blended"]))
-                             for _ in dilations],
-                activation=[draw(st.sampled_from(["Tanh", "ReLU", "Softsign"]))
-                            for _ in dilations],
+                gating_mode=[
+                    draw(st.sampled_from(["none", "gated", "blended"])) for _ in dilations
+                ],
+                activation=[draw(st.sampled_from(["Tanh", "ReLU", "Softsign"])) for _ in dilations],
             )
         )
         inputs, width = width, following
