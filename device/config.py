@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, Strict, model_validator
 
 from device.errors import ConfigError
 from device.script import FaultKind, KnobFault, Script
@@ -15,6 +15,9 @@ from device.toml import Table, read_toml
 BoardName = Literal["simulated", "jetson"]
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=0.0, le=1e6)]
+Index = Annotated[int, Field(ge=0)]
+# TOML has arrays only: a pair of unlike values is a tuple here.
+Pair = Strict(False)
 
 BUNDLED_PRESETS = Path(__file__).parent / "presets"
 
@@ -54,9 +57,9 @@ class FaultTable(Table):
 class KnobTable(Table):
     """``[knob]``: a script in place of a potentiometer, (s, 0…1) pairs; empty: it rests."""
 
-    points: list[tuple[Seconds, Unit]] = Field(default=[])
-    presets: list[tuple[Seconds, Annotated[int, Field(ge=0)]]] = Field(default=[])
-    bypass: list[tuple[Seconds, bool]] = Field(default=[])
+    points: list[Annotated[tuple[Seconds, Unit], Pair]] = Field(default=[])
+    presets: list[Annotated[tuple[Seconds, Index], Pair]] = Field(default=[])
+    bypass: list[Annotated[tuple[Seconds, bool], Pair]] = Field(default=[])
     faults: list[FaultTable] = Field(default=[])
 
     @model_validator(mode="after")

@@ -18,7 +18,7 @@ from device.processes.audio import AudioLoop
 from device.processes.control import ControlLoop
 from device.processes.link import Listener, connect
 from device.processes.meters import Meters
-from device.processes.realtime import go_realtime, no_garbage_collection
+from device.processes.realtime import go_realtime, no_garbage_collection, quiet_arithmetic
 from device.script import Script, there_and_back
 from device.sound.path import SoundPath
 from device.sound.player import Player
@@ -78,6 +78,7 @@ def run_audio(config: Config, sound: Path | None = None, out: Path | None = None
     )
     signal.signal(signal.SIGTERM, _raise_exit)
     signal.signal(signal.SIGINT, _raise_exit)
+    quiet_arithmetic()
     no_garbage_collection()
     try:
         loop.run()

@@ -5,6 +5,8 @@ import gc
 import os
 import signal
 
+import numpy as np
+
 _MCL_CURRENT, _MCL_FUTURE = 1, 2
 _PR_SET_PDEATHSIG = 1
 
@@ -19,6 +21,11 @@ def no_garbage_collection() -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
+
+
+def quiet_arithmetic() -> None:
+    """Keep NumPy from printing about NaN and overflow: the guards count them."""
+    np.seterr(all="ignore")
 
 
 def go_realtime(priority: int, cpus: frozenset[int]) -> list[str]:

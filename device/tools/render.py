@@ -69,7 +69,8 @@ def play_through(
     source = np.zeros((1, periods * period_frames), np.float32)
     source[:, :frames] = guitar
     played = np.zeros_like(source)
-    with tqdm(
+    # What is not finite or too loud is counted below, not warned of.
+    with np.errstate(all="ignore"), tqdm(
         total=round(frames / rate_hz),
         unit="s",
         desc="rendering",
