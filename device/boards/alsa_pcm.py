@@ -190,10 +190,13 @@ def _differences(given: Mapping[str, Any], request: Request) -> list[str]:
 
 
 def _offer(pcm: Any) -> str:
-    """Describe what a PCM can do, for the message about what it cannot."""
+    """Describe what a PCM can do, for the message about what it cannot.
+
+    Its channel counts are not asked for: ``getchannels`` tries every number between the lowest
+    and the highest, which for a PCM without a limit is four thousand million.
+    """
     try:
-        formats = ", ".join(sorted(pcm.getformats()))
-        return f"it offers formats {formats} and channels {list(pcm.getchannels())}"
+        return f"it offers the formats {', '.join(sorted(pcm.getformats()))}"
     except Exception:  # a message must not fail on its way
         return "it does not tell what it offers"
 

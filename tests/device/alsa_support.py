@@ -113,9 +113,6 @@ class FakePcm:
     def getformats(self) -> dict:
         return {"S32_LE": 10}
 
-    def getchannels(self) -> list[int]:
-        return [2]
-
     def polldescriptors(self) -> list[tuple[int, int]]:
         return [(self.ready, select.POLLIN)]
 

@@ -263,7 +263,7 @@ def test_a_dead_driver_does_not_hold_the_loop(
         ({"access_type": "MMAP_INTERLEAVED"}, "asked for RW_INTERLEAVED access"),
         (
             {"format": 99, "format_name": "U8"},
-            "was given U8 with 2; it offers formats S32_LE and channels",
+            "was given U8 with 2; it offers the formats S32_LE: set formats",
         ),
         ({"channels": 6}, "asked for .* 2 or 1 channels and was given S32_LE with 6"),
     ],

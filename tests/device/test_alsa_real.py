@@ -2,6 +2,7 @@
 
 import resource
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from tests.device.test_samples import packed, unpacked
 
 FRAMES = 64
 PERIODS = 50
+TAPE = AlsaConfig(card="tape", capture="tape_in", playback="tape_out")
 BITS = {"S32_LE": 24, "S24_3LE": 24, "S24_LE": 24, "S16_LE": 16}
 
 RESTRICTED = """
@@ -33,12 +35,19 @@ def alsa(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     needs_alsa()
     use_asoundrc(
         RESTRICTED
+        # Type file writes down what is captured as well, so each direction has its own.
         + f"""
-pcm.tape {{
+pcm.tape_in {{
+    type file
+    slave.pcm nothing
+    file /dev/null
+    infile "{tmp_path}/in.raw"
+    format raw
+}}
+pcm.tape_out {{
     type file
     slave.pcm nothing
     file "{tmp_path}/out.raw"
-    infile "{tmp_path}/in.raw"
     format raw
 }}
 """,
@@ -58,9 +67,7 @@ def integers(name: str, count: int) -> np.ndarray:
 def test_samples_come_in_and_go_out_bit_for_bit(tmp_path: Path, name: str) -> None:
     sound = integers(name, FRAMES * PERIODS)
     (tmp_path / "in.raw").write_bytes(packed(name, sound))
-    port = AlsaPort(
-        AlsaConfig(card="tape", formats=(name,), capture_channels=(1,), playback_channels=(1,))
-    )
+    port = AlsaPort(replace(TAPE, formats=(name,), capture_channels=(1,), playback_channels=(1,)))
     port.open()
     assert not port.absent, port.last_error
     heard, statuses = run_periods(port, PERIODS)
@@ -68,23 +75,18 @@ def test_samples_come_in_and_go_out_bit_for_bit(tmp_path: Path, name: str) -> No
     assert set(statuses) == {(0, 0)}
     full = 2.0 ** (31 if name == "S32_LE" else BITS[name] - 1)
     assert np.array_equal(heard * full, sound)
-    written = unpacked_as_played(name, (tmp_path / "out.raw").read_bytes())
+    written = unpacked(name, (tmp_path / "out.raw").read_bytes())
     silence = port.periods * FRAMES
     assert not written[:silence].any()
     assert np.array_equal(written[silence:], sound)
     assert len(written) == silence + len(sound)
 
 
-def unpacked_as_played(name: str, data: bytes) -> np.ndarray:
-    values = unpacked(name, data)
-    return values
-
-
 def test_the_guitars_input_is_taken_and_goes_to_both_outputs(tmp_path: Path) -> None:
     left, right = integers("S16_LE", FRAMES * PERIODS), integers("S16_LE", FRAMES * PERIODS)[::-1]
     both = np.stack([left, right], axis=1).astype("<i2")
     (tmp_path / "in.raw").write_bytes(both.tobytes())
-    port = AlsaPort(AlsaConfig(card="tape", formats=("S16_LE",), input_channel=1))
+    port = AlsaPort(replace(TAPE, formats=("S16_LE",), input_channel=1))
     port.open()
     run_periods(port, PERIODS)
     port.close()
@@ -102,7 +104,7 @@ def test_the_guitars_input_is_taken_and_goes_to_both_outputs(tmp_path: Path) -> 
         ),
         (
             AlsaConfig(card="integers", formats=("FLOAT_LE",)),
-            "capture on integers: asked for FLOAT_LE .* and was given .*; it offers formats .*S16",
+            "capture on integers: asked for FLOAT_LE .* and was given .*; it offers the formats .*S16",
         ),
         (
             AlsaConfig(card="nothing", playback="wide", playback_channels=(1,)),
@@ -118,7 +120,7 @@ def test_a_pcm_that_gives_something_else_is_told(config: AlsaConfig, sentence: s
 
 def test_a_pcm_of_three_channels_is_used_when_that_is_asked() -> None:
     port = AlsaPort(
-        AlsaConfig(card="wide", capture_channels=(2, 3), playback_channels=(3,), input_channel=2)
+        AlsaConfig(card="wide", playback="nothing", capture_channels=(2, 3), input_channel=2)
     )
     port.open()
     assert run_periods(port, 5)[1] == [(0, 0)] * 5
@@ -141,13 +143,13 @@ def test_a_card_that_is_not_there_is_waited_for(
         assert capfd.readouterr().err == ""  # alsa-lib is not asked, so it has no say
 
 
-def test_a_pcm_that_appears_later_is_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pcm_that_appears_later_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     port = AlsaPort(AlsaConfig(card="later", retry_first_s=0.005))
     port.open()
     assert port.absent
-    use_asoundrc("pcm.later { type null }", tmp_path, monkeypatch)
+    # Another file, since alsa-lib looks at a file's time by the second only.
+    (tmp_path / "new").mkdir()
+    use_asoundrc("pcm.later { type null }", tmp_path / "new", monkeypatch)
     period = np.zeros((1, FRAMES), np.float32)
     statuses = [port.read(period) for _ in range(20)]
     assert statuses[-1] is PortStatus.OK

@@ -8,6 +8,7 @@ from typing import Literal
 from device.errors import PresetError
 from device.sound.block import Block, Parameter
 from device.sound.ramp import SmoothGain
+from device.sound.rate_bridge import RateBridge
 from models.nam.capture import Capture, read_capture
 from models.nam.graph import streaming_onnx
 from models.runtime import StreamingModel
@@ -15,6 +16,8 @@ from models.units import Audio
 
 LOUDNESS_TARGET_DB = -18.0
 """Where ``normalise = "loudness"`` brings a capture; the value of the format's own plugin."""
+
+_LEAST_INNER_FRAMES = 16
 
 Normalise = Literal["none", "loudness", "calibrated"]
 
@@ -36,6 +39,8 @@ class NamBlock(Block):
     """
 
     kind = "nam"
+
+    _bridge: RateBridge | None
 
     def __init__(
         self,
@@ -69,14 +74,26 @@ class NamBlock(Block):
         """``input_db`` and ``output_db``."""
         return PARAMETERS
 
+    @property
+    def latency_frames(self) -> int:
+        """None at the capture's own rate, else the conversion's."""
+        return 0 if self._bridge is None else self._bridge.latency_frames
+
     def prepare(self, rate_hz: int, period_frames: int) -> None:
-        """Load the network and pre-warm it. Raises ``PresetError`` at another rate."""
-        if self._capture.sample_rate_hz != rate_hz:
-            raise PresetError(
-                f"{self._file}: the capture was made at {self._capture.sample_rate_hz} Hz, but "
-                f"the pedal runs at {rate_hz} Hz; set rate_hz to match or use another capture"
-            )
-        self._model = StreamingModel(streaming_onnx(self._capture), period_frames)
+        """Load the network and pre-warm it; at another rate than the capture's, convert.
+
+        Raises ``PresetError`` where the two rates have no simple ratio.
+        """
+        capture_hz = self._capture.sample_rate_hz
+        self._bridge = None
+        inner_frames = period_frames
+        if capture_hz != rate_hz:
+            inner_frames = max(_LEAST_INNER_FRAMES, round(period_frames * capture_hz / rate_hz))
+            try:
+                self._bridge = RateBridge(rate_hz, capture_hz, period_frames, inner_frames)
+            except ValueError as error:
+                raise PresetError(f"{self._file}: {error}; use another capture") from None
+        self._model = StreamingModel(streaming_onnx(self._capture), inner_frames)
         self._input = SmoothGain(self._input_db + self._drive_db, rate_hz, period_frames)
         self._output = SmoothGain(self._output_db + self._trim_db, rate_hz, period_frames)
 
@@ -85,7 +102,10 @@ class NamBlock(Block):
         if source is not target:
             target[:] = source
         self._input.apply(target)
-        self._model.process(target, target)
+        if self._bridge is None:
+            self._model.process(target, target)
+        else:
+            self._bridge.process(target, target, self._model.process)
         self._output.apply(target)
 
     def move(self, name: str, value: float) -> None:
@@ -101,6 +121,8 @@ class NamBlock(Block):
     def reset(self) -> None:
         """Back to the pre-warmed state."""
         self._model.reset()
+        if self._bridge is not None:
+            self._bridge.reset()
         self._input.settle()
         self._output.settle()
 
