@@ -7,8 +7,6 @@ binding of its own, all made when the model is loaded: a period is one copy in, 
 buffers that are bound already, and one copy out.
 """
 
-from pathlib import Path
-
 import numpy as np
 import onnx
 import onnxruntime
@@ -48,6 +46,8 @@ class StreamingModel:
             self._shape = (1, period_frames)
             self._source = np.zeros((1, 1, period_frames), np.float32)
             self._target = np.zeros((1, 1, period_frames), np.float32)
+            # One channel of each, as callers shape their audio.
+            self._entry, self._exit = self._source[0], self._target[0]
             self._rings = self._make_rings(before)
             self._bindings = self._bind()
         except Exception as error:
@@ -77,12 +77,12 @@ class StreamingModel:
             raise ValueError(
                 f"The period is {source.shape} to {target.shape}, expected {self._shape}."
             )
-        np.copyto(self._source[0], source)
+        np.copyto(self._entry, source)
         turn = self._turn
         self._run(self._bindings[turn])
         turn += 1
         self._turn = turn if turn < len(self._bindings) else 0
-        np.copyto(target, self._target[0])
+        np.copyto(target, self._exit)
 
     def reset(self) -> None:
         """Back to the settled state right after construction. Allocates nothing."""
@@ -92,9 +92,9 @@ class StreamingModel:
         self._turn = self._settled_turn
 
     def _prewarm(self, frames: int) -> None:
-        # Loud garbage in the weights can make a model that never settles; say so here, once.
+        # The source is silent until the first period. Absurd weights can make a model that never
+        # settles; say so here, once.
         for _ in range(-(-frames // self.period_frames)):
-            self._source.fill(0.0)
             self._run(self._bindings[self._turn])
             self._turn = (self._turn + 1) % len(self._bindings)
         if not np.isfinite(self._target).all():
@@ -182,11 +182,3 @@ def _take_defaults(model: onnx.ModelProto) -> dict[str, Audio]:
             defaults[tensor.name] = numpy_helper.to_array(tensor)
             model.graph.initializer.remove(tensor)
     return defaults
-
-
-def load(path: str | Path, period_frames: int, size: float = 1.0) -> StreamingModel:
-    """Read a .nam capture and prepare it for one period length; see ``read_capture``."""
-    from models.nam.capture import read_capture
-    from models.nam.graph import streaming_onnx
-
-    return StreamingModel(streaming_onnx(read_capture(path, size)), period_frames)

@@ -1,13 +1,16 @@
 """From a capture to a streaming ONNX graph: any period, all memory in explicit tensors."""
 
+from pathlib import Path
+
 import numpy as np
 
 from models.nam.builder import SOURCE, Builder
-from models.nam.capture import Capture, Network, Sequence
+from models.nam.capture import Capture, Network, Sequence, read_capture
 from models.nam.filters import ConvNet, Linear, add_convnet, add_linear
 from models.nam.lstm import Lstm, add_lstm
 from models.nam.wavenet import WaveNet
 from models.nam.wavenet_graph import add_wavenet
+from models.runtime import StreamingModel
 
 
 def streaming_onnx(capture: Capture) -> bytes:
@@ -22,6 +25,14 @@ def streaming_onnx(capture: Capture) -> bytes:
     with np.errstate(all="ignore"):
         target = _add_network(graph, capture.network, SOURCE)
     return graph.finish(target, capture.prewarm_frames)
+
+
+def load(path: str | Path, period_frames: int, size: float = 1.0) -> StreamingModel:
+    """Read a .nam capture and prepare it for one period length, settled.
+
+    Raises ``ModelError`` and ``ValueError`` as ``read_capture`` and ``StreamingModel`` do.
+    """
+    return StreamingModel(streaming_onnx(read_capture(path, size)), period_frames)
 
 
 def _add_network(graph: Builder, network: Network, source: str) -> str:

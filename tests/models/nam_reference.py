@@ -154,8 +154,8 @@ def wavenet(weights: Weights, config: Model, source: Signal) -> Signal:
 def _array(
     weights: Weights, array: Model, x: Signal, condition: Signal, head: Signal | None
 ) -> tuple[Signal, Signal]:
-    channels = array["channels"]
-    bottleneck = array.get("bottleneck", channels)
+    channels: int = array["channels"]
+    bottleneck: int = array.get("bottleneck") or channels
     count = len(array["dilations"])
     x = convolve(weights, x, channels, bias=False)
     total = head
@@ -247,10 +247,8 @@ class _Layer:
         if gating != "none":
             name = self._array.get("secondary_activation", "Sigmoid")
             gate = activate(_each(name, index), second)
-            if gating == "gated":
-                active = active * gate
-            else:
-                active = gate * active + (1.0 - gate) * first
+            blended = gate * active + (1.0 - gate) * first
+            active = active * gate if gating == "gated" else blended
         active = self._film("activation_post_film", active, condition)
         if "layer1x1" in self._convolutions:
             change = self._apply("layer1x1", active)

@@ -12,12 +12,28 @@ from models.nam.graph import streaming_onnx
 from models.runtime import StreamingModel
 from models.units import Audio
 
-GOLDEN = (
-    "5153 A2 ac10 ampeg deluxe jc linear_1 linear_10 lstm my_model slimmable_container "
-    "slimmable_wavenet wavenet wavenet_a2_max wavenet_condition_dsp wavenet_minimal "
-    "wavenet_standard slim/A2.slim-0.00 slim/slimmable_wavenet.slim-0.00 "
-    "slim/slimmable_wavenet.slim-0.50"
-).split()
+GOLDEN = [
+    "5153",
+    "A2",
+    "ac10",
+    "ampeg",
+    "deluxe",
+    "jc",
+    "linear_1",
+    "linear_10",
+    "lstm",
+    "my_model",
+    "slimmable_container",
+    "slimmable_wavenet",
+    "wavenet",
+    "wavenet_a2_max",
+    "wavenet_condition_dsp",
+    "wavenet_minimal",
+    "wavenet_standard",
+    "slim/A2.slim-0.00",
+    "slim/slimmable_wavenet.slim-0.00",
+    "slim/slimmable_wavenet.slim-0.50",
+]
 
 # (frames in a period, frames to compare): all six seconds at 64, the rest as far as is quick.
 PERIODS = ((64, 288_000), (16, 72_000), (128, 96_000), (1000, 288_000))

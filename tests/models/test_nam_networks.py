@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from models.nam.activations import NAMES
 from models.nam.capture import Capture, read_capture
-from models.nam.graph import streaming_onnx
-from models.runtime import StreamingModel, load
+from models.nam.graph import load, streaming_onnx
+from models.runtime import StreamingModel
 from models.units import Audio
 from tests.models.nam_reference import Model, Signal, make, render, settled
 

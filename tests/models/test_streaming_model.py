@@ -116,7 +116,7 @@ def test_an_absurd_period_is_refused(period: int) -> None:
 
 
 def _passing(output: str = "target", memory: str = "") -> bytes:
-    shape = [1, 1, "period"]
+    shape: list[str | int | None] = [1, 1, "period"]
     source = helper.make_tensor_value_info("source", TensorProto.FLOAT, shape)
     target = helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)
     inputs = [source]
