@@ -85,9 +85,7 @@ def tone(options: argparse.Namespace) -> Outcome:
 def morph(options: argparse.Namespace) -> Outcome:
     """Morph two recordings."""
     return _rendered(
-        render_tool.morph(
-            options.a, options.b, options.target, options.engine, options.position
-        ),
+        render_tool.morph(options.a, options.b, options.target, options.engine, options.position),
         options,
     )
 

@@ -1,5 +1,6 @@
 """``pedal.toml``: which board, which interface, which presets, where the pedal keeps its files."""
 
+import itertools
 import os
 import tempfile
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ class KnobTable(Table):
     def _times_rise(self) -> "KnobTable":
         for name in ("points", "presets", "bypass"):
             times = [entry[0] for entry in getattr(self, name)]
-            if any(later <= earlier for earlier, later in zip(times, times[1:], strict=False)):
+            if any(later <= earlier for earlier, later in itertools.pairwise(times)):
                 raise ValueError(f"the times of {name} must rise from entry to entry")
         return self
 

@@ -75,7 +75,7 @@ class StreamingResampler:
         held = self._held + frames
         # Output k starts at floor((at + k·step) / phases) and must end within the history.
         room = (held - taps + 1) * phases - self._at
-        made = max(0, -(-room // step))
+        made: int = max(0, -(-room // step))
         if made:
             starts, phase = self._starts[:made], self._phase[:made]
             np.multiply(self._count[:made], step, out=starts)

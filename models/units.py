@@ -17,7 +17,7 @@ SILENCE_DB = -200.0
 
 def gain_from_db(level_db: float) -> float:
     """Amplitude factor of a level: 0 dB is 1, −20 dB is 0.1."""
-    return 10.0 ** (level_db / 20.0)
+    return math.pow(10.0, level_db / 20.0)
 
 
 def db_from_gain(gain: float) -> float:

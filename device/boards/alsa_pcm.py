@@ -141,16 +141,20 @@ class Stream:
         if frames >= self._period_frames or frames < 0:
             return frames
         deadline_s = time.monotonic() + limit_s
-        while (left_s := deadline_s - time.monotonic()) > 0.0:
-            woken = self._poller.poll(left_s * 1e3)
+        while True:
+            left_s = deadline_s - time.monotonic()
+            woken = self._poller.poll(max(0.0, left_s) * 1e3)
             frames = self.pcm.avail()
             if frames >= self._period_frames or frames < 0:
                 return frames
+            if left_s <= 0.0:
+                # Judged by a look at the card after the deadline, not by the time alone: it
+                # may be this process that was held up.
+                return -errno.ETIMEDOUT
             if woken:
                 # Plugins (PipeWire's, for one) signal before a whole period is there, and go
                 # on signalling: without a nap this loop would burn the core until it is.
                 time.sleep(2e-4)
-        return -errno.ETIMEDOUT
 
     def close(self) -> None:
         """Stop and release. Never raises and never waits for a card that is gone."""

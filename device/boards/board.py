@@ -3,11 +3,15 @@
 from typing import Protocol
 
 
-class Clock(Protocol):
-    """Time as a process of the pedal sees it."""
+class StopWatch(Protocol):
+    """What the audio process times its periods with; the interface paces them."""
 
     def busy_ns(self) -> int:
-        """Return a running count of nanoseconds, to time processing with."""
+        """Return a running count of nanoseconds."""
+
+
+class Clock(Protocol):
+    """What paces the control process."""
 
     def wait(self) -> float | None:
         """Wait for the next turn of the control loop; return the time in s, None at the end."""

@@ -24,4 +24,3 @@ class RealClock:
         self._turn = max(self._turn + 1, int(now_s / POLL_S) + 1)
         time.sleep(max(0.0, self._turn * POLL_S - now_s))
         return time.monotonic() - self._start_s
-

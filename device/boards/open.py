@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from device.boards.audio_port import AudioPort
-from device.boards.board import Clock, Knob
+from device.boards.board import Clock, Knob, StopWatch
 from device.boards.live import RealClock
 from device.boards.simulated import (
     FollowingClock,
@@ -23,7 +23,7 @@ class AudioSide:
     """What the audio process needs of a board."""
 
     port: AudioPort
-    clock: Clock
+    watch: StopWatch
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,6 @@ def open_audio_side(config: Config, guitar: Audio | None) -> AudioSide:
 def open_control_side(config: Config, script: Script) -> ControlSide:
     """Make the knob and the feet; both follow ``script`` in this version."""
     clock: Clock
-    if config.board == "simulated":
-        clock = FollowingClock(config.clock_socket)
-    else:
-        clock = RealClock()
+    simulated = config.board == "simulated"
+    clock = FollowingClock(config.clock_socket) if simulated else RealClock()
     return ControlSide(ScriptedKnob(script), script, clock)

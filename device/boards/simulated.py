@@ -179,10 +179,6 @@ class FollowingClock:
                 time.sleep(0.01)
         self._owing = False
 
-    def busy_ns(self) -> int:
-        """CPU time of this thread."""
-        return time.thread_time_ns()
-
     def wait(self) -> float | None:
         """Say that this turn is done and wait for the next; its time in s, None at the end."""
         try:

@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 
 from device.boards.audio_port import AudioPort, PortStatus
-from device.boards.board import Clock
+from device.boards.board import StopWatch
 from device.processes.link import ControlState, Heartbeat, Link, Listener
 from device.processes.meters import Meters
 from device.sound.guard import NanGuard, OutputGuard
@@ -35,7 +35,7 @@ class AudioLoop:
         port: AudioPort,
         player: Player,
         meters: Meters,
-        clock: Clock,
+        watch: StopWatch,
         listener: Listener | None = None,
         log: PeriodLog | None = None,
     ) -> None:
@@ -43,7 +43,7 @@ class AudioLoop:
         self._port = port
         self._player = player
         self._meters = meters
-        self._clock = clock
+        self._watch = watch
         self._listener = listener
         self._log = log
         self._link: Link | None = None
@@ -87,10 +87,10 @@ class AudioLoop:
         status = self._port.read(self._guitar)
         if status == PortStatus.END:
             return False
-        start_ns = self._clock.busy_ns()
+        start_ns = self._watch.busy_ns()
         self._hear_control()
         self._play()
-        busy_ns = self._clock.busy_ns() - start_ns
+        busy_ns = self._watch.busy_ns() - start_ns
         written = self._port.write(self._sound)
         self._note(max(status, written), busy_ns)
         return True
@@ -181,4 +181,3 @@ class AudioLoop:
     def finish(self) -> None:
         """Store everything once more, for whoever reads the meters after the end."""
         self._note_rarely()
-

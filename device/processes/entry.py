@@ -73,9 +73,7 @@ def run_audio(config: Config, sound: Path | None = None, out: Path | None = None
         for line in go_realtime(audio.realtime_priority, frozenset(audio.cpus)):
             print(f"audio: {line}", file=sys.stderr)
     meters = Meters(config.meters)
-    loop = AudioLoop(
-        side.port, player, meters, side.clock, Listener(config.control_socket), log
-    )
+    loop = AudioLoop(side.port, player, meters, side.watch, Listener(config.control_socket), log)
     signal.signal(signal.SIGTERM, _raise_exit)
     signal.signal(signal.SIGINT, _raise_exit)
     quiet_arithmetic()

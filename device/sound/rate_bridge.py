@@ -19,9 +19,7 @@ class RateBridge:
     once through every phase of the two rates.
     """
 
-    def __init__(
-        self, outer_hz: int, inner_hz: int, period_frames: int, inner_frames: int
-    ) -> None:
+    def __init__(self, outer_hz: int, inner_hz: int, period_frames: int, inner_frames: int) -> None:
         """Allocate. The processor is called with exactly ``inner_frames`` at a time."""
         self._period_frames, self._inner_frames = period_frames, inner_frames
         most_inner = period_frames * inner_hz // outer_hz + 2
@@ -37,9 +35,7 @@ class RateBridge:
         """Frames by which the output trails the input."""
         self._ready = np.zeros(0, np.float32)
         self.latency_frames = self._longest_wait(outer_hz)
-        self._ready = np.zeros(
-            self.latency_frames + 2 * period_frames + self._room, np.float32
-        )
+        self._ready = np.zeros(self.latency_frames + 2 * period_frames + self._room, np.float32)
         self.reset()
 
     def reset(self) -> None:

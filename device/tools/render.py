@@ -70,13 +70,16 @@ def play_through(
     source[:, :frames] = guitar
     played = np.zeros_like(source)
     # What is not finite or too loud is counted below, not warned of.
-    with np.errstate(all="ignore"), tqdm(
-        total=round(frames / rate_hz),
-        unit="s",
-        desc="rendering",
-        disable=None if frames > _BAR_FROM_S * rate_hz else True,
-        bar_format="{l_bar}{bar}| {n:.0f}/{total} s of sound, {remaining} left",
-    ) as bar:
+    with (
+        np.errstate(all="ignore"),
+        tqdm(
+            total=round(frames / rate_hz),
+            unit="s",
+            desc="rendering",
+            disable=None if frames > _BAR_FROM_S * rate_hz else True,
+            bar_format="{l_bar}{bar}| {n:.0f}/{total} s of sound, {remaining} left",
+        ) as bar,
+    ):
         for start in range(0, source.shape[1], period_frames):
             stop = start + period_frames
             # The glide arrives with the period's last frame.

@@ -28,7 +28,7 @@ from tests.device.alsa_support import (
 OK, XRUN, ABSENT = (int(status) for status in list(PortStatus)[:3])
 FRAMES = 64
 PERIOD_S = FRAMES / 48000
-CONFIG = AlsaConfig(card=CARD, stall_s=0.001, start_s=0.001)
+CONFIG = AlsaConfig(card=CARD, stall_s=0.02, start_s=0.02)
 
 
 @pytest.fixture

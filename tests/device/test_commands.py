@@ -186,10 +186,9 @@ def test_control_killed_while_playing_is_restarted_and_the_music_goes_on(
     ) as run:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            control = _child(run.pid, "control")
-            if control and (runtime / "meters").exists():
-                if read_meters(runtime / "meters").values["periods"] > 100:
-                    break
+            control, meters = _child(run.pid, "control"), runtime / "meters"
+            if control and meters.exists() and read_meters(meters).values["periods"] > 100:
+                break
             time.sleep(0.01)
         os.kill(control, signal.SIGKILL)
         out, error = run.communicate(timeout=100)

@@ -93,9 +93,7 @@ def test_a_preset_is_read(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_named(
-    tmp_path: Path, change: tuple[str, str], words: list[str]
-) -> None:
+def test_what_is_wrong_is_named(tmp_path: Path, change: tuple[str, str], words: list[str]) -> None:
     assert change[0] in GOOD
     sentence = problem(tmp_path, GOOD.replace(change[0], change[1], 1))
     for word in words:
@@ -127,19 +125,17 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
     | st.floats()
     | st.sampled_from(["nam", "cab", "../x", "", "\x00", "a" * 300])
     | st.text(max_size=10),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["block", "file", "a", "drive_db"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["block", "file", "a", "drive_db"]), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
-@given(
-    st.sampled_from(["tone.a", "tone.b", "morph", "output", "input", "name", "format"]), VALUES
-)
-def test_nothing_hostile_gets_past_as_another_error(
-    tmp_path: Path, where: str, value: Any
-) -> None:
+@given(st.sampled_from(["tone.a", "tone.b", "morph", "output", "input", "name", "format"]), VALUES)
+def test_nothing_hostile_gets_past_as_another_error(tmp_path: Path, where: str, value: Any) -> None:
     text = f"{where} = {_toml(value)}\n{GOOD}" if "." not in where else GOOD + _toml_key(value)
     try:
         read_preset(written(tmp_path, text)).path()
@@ -148,7 +144,7 @@ def test_nothing_hostile_gets_past_as_another_error(
 
 
 def _toml_key(value: Any) -> str:
-    return f'\n[output]\nlevel_db = {_toml(value)}\n'
+    return f"\n[output]\nlevel_db = {_toml(value)}\n"
 
 
 def _toml(value: Any) -> str:

@@ -275,5 +275,3 @@ def test_scripts() -> None:
     feet = Script(presets=((1.0, 2), (2.0, 0)), bypass=((1.0, True), (1.5, False)))
     assert [feet.preset(t, 5) for t in (0, 1, 1.9, 2)] == [5, 2, 2, 0]
     assert [feet.bypassed(t) for t in (0, 1, 1.4, 2)] == [False, True, True, False]
-
-

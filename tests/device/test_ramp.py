@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.sound.ramp import Fade, Glide, SmoothGain, SmoothValue
+from device.sound.ramp import Curve, Fade, Glide, SmoothGain, SmoothValue
 from tests.device.signal import click_dbfs, sine
 
 PERIODS = st.sampled_from([16, 37, 64, 128, 1000])
@@ -58,7 +58,7 @@ def test_fade_rises_to_exactly_one(period: int) -> None:
     fade = Fade(48000, period)
     assert not fade.running and (fade.advance() == 1.0).all()
     fade.start()
-    pieces = []
+    pieces: list[Curve] = []
     while fade.running:
         pieces.append(fade.advance().copy())
     curve = np.concatenate(pieces)

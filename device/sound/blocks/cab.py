@@ -35,9 +35,7 @@ class CabBlock(Block):
 
     kind = "cab"
 
-    def __init__(
-        self, file: Path, level_db: float = 0.0, normalise: Normalise = "energy"
-    ) -> None:
+    def __init__(self, file: Path, level_db: float = 0.0, normalise: Normalise = "energy") -> None:
         """Read the file. Raises ``AudioFileError`` for one that cannot be used."""
         self._file = file
         self._sound, self._file_rate_hz = read_sound(file, maximum_s=MAXIMUM_S)

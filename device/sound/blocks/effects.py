@@ -23,7 +23,10 @@ Scale = Literal["linear", "log"]
 _RESTARTS = frozenset({"delay_seconds", "centre_delay_ms"})
 
 
-def _parameters(*rows: tuple[str, float, float, float, Scale]) -> Mapping[str, Parameter]:
+_Row = tuple[str, float, float, float, Scale]
+
+
+def _parameters(*rows: _Row) -> Mapping[str, Parameter]:
     return MappingProxyType({row[0]: Parameter(*row, row[0] in _RESTARTS) for row in rows})
 
 
@@ -37,7 +40,7 @@ class Effect:
     """Whether the output depends on the past, so that a silent instance must keep listening."""
 
 
-_DYNAMICS_TIMES = (
+_DYNAMICS_TIMES: tuple[_Row, ...] = (
     ("attack_ms", 0.1, 500.0, 1.0, "log"),
     ("release_ms", 1.0, 5000.0, 100.0, "log"),
 )
