@@ -179,7 +179,15 @@ class _Reader:
         self._walk(architecture, config, counter, condition)
         place = fields.place.child("weights")
         weights = read_weights(fields.raw("weights"), place, counter.needed)
-        return self._walk(architecture, config, weights, condition)
+        network = self._walk(architecture, config, weights, condition)
+        frames = _prewarm(network, rate_hz or DEFAULT_RATE_HZ)
+        work = frames * (counter.dense + 1000 * counter.arrays)
+        if work > limits.SETTLING_WORK:
+            raise config.place.fault(
+                f"a network that needs {work} steps ({frames} frames) to settle",
+                f"at most {limits.SETTLING_WORK}",
+            )
+        return network
 
     def _walk(
         self, architecture: str, config: Fields, weights: Source, condition: Network | None

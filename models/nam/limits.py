@@ -20,14 +20,21 @@ ARRAYS = 16
 KERNEL = 65_536
 """Taps of one convolution; a Linear capture is one convolution."""
 
-LOOKBACK_FRAMES = 480_000
+LOOKBACK_FRAMES = 96_000
 """Frames that one convolution, and that a whole network, may look back."""
 
-WEIGHTS = 8_000_000
-"""Weights after groups are written out as full matrices: 32 MB."""
+WEIGHTS = 1_000_000
+"""Weights after groups are written out as full matrices; no processor plays as many at 48 kHz."""
 
-HISTORY = 8_000_000
-"""Samples of history that all convolutions hold together: 32 MB."""
+HISTORY = 4_000_000
+"""Samples of history that all convolutions hold together: 16 MB."""
+
+SETTLING_WORK = 20_000_000_000
+"""Work to settle a network: frames of silence × (weights + 1000 for each array of them).
+
+It takes a few seconds at 16 frames per period; a WaveNet standard counts 0.4 billion. The 1000
+stand for what a node costs besides its arithmetic.
+"""
 
 SUBMODELS = 64
 """Sizes in one container, models in one chain."""

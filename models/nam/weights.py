@@ -52,11 +52,16 @@ class Source(Protocol):
 
 
 class Counter:
-    """Walks a network without weights and counts what it needs, allocating nothing."""
+    """Walks a network without weights and counts what it needs, allocating nothing.
+
+    ``needed`` is how many weights the file must list, ``dense`` how many there are once groups
+    are written out, in ``arrays`` arrays.
+    """
 
     def __init__(self, place: Place) -> None:
         self.needed = 0
-        self._dense = 0
+        self.dense = 0
+        self.arrays = 0
         self._history = 0
         self._lookback = 0
         self._place = place
@@ -105,8 +110,9 @@ class Counter:
         )
 
     def _hold(self, size: int) -> None:
-        self._dense += size
-        if self._dense > limits.WEIGHTS:
+        self.dense += size
+        self.arrays += 1
+        if self.dense > limits.WEIGHTS:
             raise self._place.fault(
                 "a network of more weights than a pedal can hold",
                 f"at most {limits.WEIGHTS} weights, with groups written out",

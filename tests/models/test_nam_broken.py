@@ -166,9 +166,9 @@ EDITS: dict[str, tuple[Edit, str]] = {
         "more weights",
     ),
     "dilation 1e9": (lambda m: _layers(m).update(dilations=[10**9]), "dilations[0]"),
-    "long past": (lambda m: _layers(m).update(dilations=[400_000] * 3), "looks back"),
+    "long past": (lambda m: _layers(m).update(dilations=[40_000] * 3), "looks back"),
     "much past": (
-        lambda m: _layers(m).update(dilations=[100_000], channels=500),
+        lambda m: _layers(m).update(dilations=[20_000], channels=500),
         "samples of history",
     ),
     "unknown activation": (lambda m: _layers(m).update(activation="Gelu"), "activation"),
@@ -227,6 +227,12 @@ def test_absurd_sizes_take_no_memory(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 2_000_000
+
+
+def test_refuses_what_would_take_minutes_to_settle(tmp_path: Path) -> None:
+    config = {"input_size": 1, "hidden_size": 400, "num_layers": 1}
+    model = make("LSTM", config)
+    assert "to settle" in refused(write({**model, "sample_rate": 384_000}, tmp_path))
 
 
 def test_refuses_nesting_without_end(tmp_path: Path) -> None:
