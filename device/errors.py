@@ -18,9 +18,7 @@ class AudioFileError(PurgaError, ValueError):
 
 
 class AudioError(PurgaError, OSError):
-    """An audio interface that does not do what was asked."""
-
-    exit_code: ClassVar[int] = 1
+    """An audio interface that cannot do what was asked of it."""
 
 
 class LinkError(PurgaError, OSError):
