@@ -1,6 +1,7 @@
 """What each process of the pedal does from its start to its end."""
 
 import json
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -87,7 +88,9 @@ def run_audio(config: Config, sound: Path | None = None, out: Path | None = None
         frames = guitar.shape[1] - latency
         write_sound(out / "run.wav", side.port.played[:, latency : latency + frames], audio.rate_hz)
         np.savez(out / RECORD_FILE, busy_ns=log.busy_ns, positions=log.positions, ok=log.ok)
-        (out / PATH_FILE).write_text(json.dumps(describe(player.bank[player.active])))
+        about = describe(player.bank[player.active])
+        about["peak_resident_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        (out / PATH_FILE).write_text(json.dumps(about))
 
 
 def describe(path: SoundPath) -> dict[str, object]:

@@ -129,7 +129,10 @@ def _record(config: Config, options: argparse.Namespace, out: Path) -> RunRecord
         counter_help=COUNTERS,
         latency=[(where, what, frames) for where, what, frames in path["latency"]],
         tones=path["tones"],
-        machine=machine(),
+        machine={
+            **machine(),
+            "audio process": f"{path['peak_resident_mib']} MiB resident at most",
+        },
         command=_command(options),
     )
 

@@ -109,6 +109,8 @@ def _parse(path: Path, place: Place) -> object:
     except (OSError, ValueError) as error:
         if isinstance(error, ModelError):
             raise
+        if isinstance(error, FileNotFoundError):
+            raise ModelError(f"{path}: does not exist; name a .nam file") from None
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise place.fault(f"not readable ({reason})", "a .nam file") from None
     try:

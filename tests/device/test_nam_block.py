@@ -92,6 +92,7 @@ def test_reset_is_the_state_after_prepare(tmp_path: Path, guitar: Audio) -> None
     assert np.array_equal(run(block, guitar[:, :12800], 64), first)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value")
 def test_a_capture_that_explodes_is_faded_and_reset(tmp_path: Path) -> None:
     file = linear(tmp_path, gain=3e38)
     preset = tmp_path / "p.toml"

@@ -85,7 +85,7 @@ def test_a_preset_is_read(tmp_path: Path) -> None:
         ),
         (
             ('{ block = "drive", drive_db = 10 }', '{ block = "nam", file = "none.nam" }'),
-            ["tone.a.chain[0]", "none.nam", "No such file"],
+            ["tone.a.chain[0]", "none.nam", "does not exist"],
         ),
         (
             ('{ block = "drive", drive_db = 10 }', '{ block = "cab" }'),
