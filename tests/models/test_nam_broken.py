@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 import tracemalloc
 from collections.abc import Callable
 from copy import deepcopy
@@ -27,10 +26,8 @@ LONGEST_MESSAGE = 500
 
 def refused(path: Path) -> str:
     """The message with which a file is refused: one sentence that names the file."""
-    started = time.monotonic()
     with pytest.raises(ModelError) as caught:
         read_capture(path)
-    assert time.monotonic() - started < 5.0
     message = str(caught.value)
     assert str(path) in message
     assert "expected" in message
