@@ -110,7 +110,9 @@ def _parse(path: Path, place: Place) -> object:
         if isinstance(error, ModelError):
             raise
         if isinstance(error, FileNotFoundError):
-            raise ModelError(f"{path}: does not exist, expected a .nam file; check its name") from None
+            raise ModelError(
+                f"{path}: does not exist, expected a .nam file; check its name"
+            ) from None
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise place.fault(f"not readable ({reason})", "a .nam file") from None
     try:

@@ -53,7 +53,7 @@ def test_refuses_the_corpus(path: Path) -> None:
 
 def test_refuses_what_is_no_file(tmp_path: Path) -> None:
     assert "no regular file" in refused(tmp_path)
-    assert "not readable" in refused(tmp_path / "missing.nam")
+    assert "does not exist" in refused(tmp_path / "missing.nam")
     assert "not readable" in refused(tmp_path / ("x" * 5000))
     pipe = tmp_path / "pipe.nam"
     os.mkfifo(pipe)
