@@ -10,6 +10,7 @@ from device.errors import AudioFileError, PresetError
 from device.sound.blocks.settings import AnyBlock
 from device.sound.chain import ToneChain
 from device.sound.morph import ENGINES
+from device.sound.parameter_path import Control, ParameterPath
 from device.sound.path import SoundPath
 from device.toml import Table, read_toml
 from models.errors import ModelError
@@ -45,7 +46,7 @@ class MorphTable(Table):
     """``[morph]``. What this version does not play yet is not accepted either."""
 
     engine: Literal[tuple(ENGINES)] = "crossfade"  # type: ignore[valid-type]
-    path: Literal["direct"] = "direct"
+    path: Literal["drive", "direct"] = "drive"
     law: Literal["linear"] = "linear"
 
 
@@ -90,8 +91,23 @@ class Preset:
                 raise PresetError(f"{self.file}: {place}: {error}") from None
         return ToneChain(blocks, tone.level_db)
 
-    def path(self, interface_dbu: float | None = None) -> SoundPath:
-        """Make the whole way through the preset, unprepared. Raises ``PresetError``."""
+    def path(self, interface_dbu: float | None = None) -> SoundPath | ParameterPath:
+        """Make the whole way through the preset, unprepared. Raises ``PresetError``.
+
+        Where both tones have one shape, the knob turns the controls of one chain; ``path =
+        "direct"`` asks for the blend all the same.
+        """
+        table = self.table
+        controls = self._controls() if table.morph.path == "drive" else None
+        if controls is not None:
+            return ParameterPath(
+                name=self.name,
+                chain=self.chain("a", interface_dbu),
+                controls=controls,
+                levels_db=(table.tone.a.level_db, table.tone.b.level_db),
+                input_db=table.input.gain_db,
+                output_db=table.output.level_db,
+            )
         return SoundPath(
             name=self.name,
             tone_a=self.chain("a", interface_dbu),
@@ -100,6 +116,24 @@ class Preset:
             input_db=self.table.input.gain_db,
             output_db=self.table.output.level_db,
         )
+
+    def _controls(self) -> list[Control] | None:
+        """The controls that differ between tones of one shape; None where the shapes differ."""
+        a, b = self.table.tone.a.chain, self.table.tone.b.chain
+        if len(a) != len(b):
+            return None
+        controls = []
+        for index, (at_a, at_b) in enumerate(zip(a, b, strict=True)):
+            movable = at_a.movable
+            fixed_a, fixed_b = (each.model_dump(exclude=set(movable)) for each in (at_a, at_b))
+            if fixed_a != fixed_b:
+                return None
+            controls += [
+                Control(index, row, getattr(at_a, name), getattr(at_b, name))
+                for name, row in movable.items()
+                if getattr(at_a, name) != getattr(at_b, name)
+            ]
+        return controls
 
     def single(self, side: Side, interface_dbu: float | None = None) -> SoundPath:
         """Make the way through one tone only: no chain of the other, no morph. Unprepared.

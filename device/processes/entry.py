@@ -21,8 +21,7 @@ from device.processes.link import Listener, connect
 from device.processes.meters import Meters
 from device.processes.realtime import go_realtime, no_garbage_collection, quiet_arithmetic
 from device.script import Script, there_and_back
-from device.sound.path import SoundPath
-from device.sound.player import Player
+from device.sound.player import Playable, Player
 
 RECORD_FILE = "record.npz"
 PATH_FILE = "path.json"
@@ -93,14 +92,11 @@ def run_audio(config: Config, sound: Path | None = None, out: Path | None = None
         (out / PATH_FILE).write_text(json.dumps(about))
 
 
-def describe(path: SoundPath) -> dict[str, object]:
+def describe(path: Playable) -> dict[str, object]:
     """What a report says about the preset that played."""
     return {
         "name": path.name,
-        "tones": {
-            side: [block.label for block in chain.blocks]
-            for side, chain in (("A", path.tone_a), ("B", path.tone_b))
-        },
+        "tones": path.tones,
         "latency": path.latency_table(),
     }
 

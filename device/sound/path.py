@@ -81,6 +81,12 @@ class SoundPath:
         """Periods in which either tone gave a NaN and was reset."""
         return self.tone_a.nan_periods + self.tone_b.nan_periods
 
+    @property
+    def tones(self) -> dict[str, list[str]]:
+        """The labels of each tone's blocks, in order."""
+        chains = {"A": self.tone_a, "B": self.tone_b}
+        return {side: [block.label for block in chain.blocks] for side, chain in chains.items()}
+
     def latency_table(self) -> list[tuple[str, str, int]]:
         """Rows of (where, what, frames): every block of both tones, and the morph."""
         rows = [

@@ -1,12 +1,41 @@
 """Playing: a bank of prepared presets, the change between them, and bypass."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
-from device.sound.path import SoundPath
+from device.sound.path import Resettable
 from device.sound.ramp import Curve, Fade, Glide, SmoothValue
 from models.units import Audio
+
+
+class Playable(Protocol):
+    """The whole way of the sound through one preset: ``SoundPath`` or ``ParameterPath``."""
+
+    name: str
+    parts: tuple[Resettable, ...]
+
+    @property
+    def latency_frames(self) -> int:
+        """Frames from the guitar to the sound."""
+
+    @property
+    def nan_periods(self) -> int:
+        """Periods in which a tone gave a NaN and was reset."""
+
+    @property
+    def tones(self) -> dict[str, list[str]]:
+        """The labels of each tone's blocks."""
+
+    def latency_table(self) -> list[tuple[str, str, int]]:
+        """Rows of (where, what, frames)."""
+
+    def prepare(self, rate_hz: int, period_frames: int) -> None:
+        """Prepare all parts and allocate."""
+
+    def process(self, source: Audio, positions: Curve, wet: Audio, dry: Audio) -> None:
+        """Play one period."""
 
 
 class Player:
@@ -20,7 +49,7 @@ class Player:
     glide: Glide
     """The knob's position as it is heard; exists after ``prepare``."""
 
-    def __init__(self, bank: Sequence[SoundPath], active: int = 0) -> None:
+    def __init__(self, bank: Sequence[Playable], active: int = 0) -> None:
         """Take at least one unprepared path; ``active`` is the one that plays first."""
         self.bank = tuple(bank)
         self.active = active
@@ -34,9 +63,9 @@ class Player:
             path.prepare(rate_hz, period_frames)
         self.glide = Glide(position, rate_hz, period_frames)
         self._change = Fade(rate_hz, period_frames)
-        self._leaving: SoundPath | None = None
+        self._leaving: Playable | None = None
         # What is left to reset of the preset that was left last, one part a period.
-        self._untidy: SoundPath | None = None
+        self._untidy: Playable | None = None
         self._tidied = 0
         self._dryness = SmoothValue(0.0, rate_hz, period_frames)
         shape = (1, period_frames)
@@ -113,7 +142,7 @@ class Player:
 
     def _play(
         self,
-        path: SoundPath,
+        path: Playable,
         source: Audio,
         positions: Curve,
         dryness: Curve | float,

@@ -56,7 +56,7 @@ def test_six_presets_cover_the_article_s_transitions() -> None:
 def test_a_preset_is_read(tmp_path: Path) -> None:
     path = read_preset(written(tmp_path, GOOD)).path()
     assert path.name == "Test"
-    assert [block.label for block in path.tone_b.blocks] == ["chorus", "gain"]
+    assert path.tones == {"A": ["drive"], "B": ["chorus", "gain"]}
 
 
 @pytest.mark.parametrize(
@@ -161,4 +161,4 @@ def test_every_effect_can_stand_in_a_preset(tmp_path: Path) -> None:
     chain = ", ".join(f'{{ block = "{kind}" }}' for kind in EFFECTS)
     text = GOOD.replace('{ block = "drive", drive_db = 10 }', chain)
     path = read_preset(written(tmp_path, text)).path()
-    assert [block.label for block in path.tone_a.blocks] == list(EFFECTS)
+    assert path.tones["A"] == list(EFFECTS)

@@ -2,8 +2,9 @@
 
 import functools
 import operator
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, create_model
 
@@ -19,6 +20,8 @@ class BlockSettings(Table):
     """The settings of one block of a chain."""
 
     block: str
+    movable: ClassVar[Mapping[str, Parameter]]
+    """Which of the settings can be moved while playing; the others make the block what it is."""
 
     def build(self, folder: Path, interface_dbu: float | None) -> Block:
         """Make the block; files are relative to ``folder``. Raises what the block raises."""
@@ -31,6 +34,8 @@ def _movable(row: Parameter) -> Any:
 
 class NamSettings(BlockSettings):
     """``block = "nam"``."""
+
+    movable = nam.PARAMETERS
 
     block: Literal["nam"]
     file: str = Field(min_length=1)
@@ -53,6 +58,8 @@ class NamSettings(BlockSettings):
 
 class CabSettings(BlockSettings):
     """``block = "cab"``."""
+
+    movable = cab.PARAMETERS
 
     block: Literal["cab"]
     file: str = Field(min_length=1)
@@ -77,7 +84,9 @@ def _effect_settings(kind: str) -> type[EffectSettings]:
         row.name: (float, _movable(row)) for row in EFFECTS[kind].parameters.values()
     }
     fields["block"] = (Literal[kind], ...)
-    return create_model(f"{kind.title()}Settings", __base__=EffectSettings, **fields)
+    settings = create_model(f"{kind.title()}Settings", __base__=EffectSettings, **fields)
+    settings.movable = EFFECTS[kind].parameters
+    return settings
 
 
 SETTINGS: tuple[type[BlockSettings], ...] = (
