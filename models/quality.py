@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from models.units import Audio
+from models.units import Audio, gain_from_db
 
 WINDOW_FRAMES, HOP_FRAMES = 2048, 512
 FLOOR = 1e-3
@@ -23,8 +23,7 @@ def spectra(sound: Audio) -> Spectra:
         mono = np.concatenate([mono, np.zeros(WINDOW_FRAMES - mono.size, np.float32)])
     pieces = np.lib.stride_tricks.sliding_window_view(mono, WINDOW_FRAMES)[::HOP_FRAMES]
     window = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(WINDOW_FRAMES) / WINDOW_FRAMES)
-    transformed: Spectra = np.fft.rfft(pieces * window.astype(np.float32), axis=-1)
-    return transformed.astype(np.complex64)
+    return np.fft.rfft(pieces * window.astype(np.float32), axis=-1).astype(np.complex64)
 
 
 def log_spectral_distance(one: Audio, other: Audio) -> float:
@@ -42,4 +41,4 @@ def at_level(sound: Audio, rms_dbfs: float = -20.0) -> Audio:
     rms = float(np.sqrt(np.mean(np.square(sound, dtype=np.float64))))
     if rms < 1e-9:
         return sound
-    return (sound * (10.0 ** (rms_dbfs / 20.0) / rms)).astype(np.float32)
+    return np.asarray(sound * (gain_from_db(rms_dbfs) / rms), np.float32)
