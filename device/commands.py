@@ -127,7 +127,7 @@ def status(options: argparse.Namespace) -> Outcome:
 def status_figures(reading: Reading) -> dict[str, object]:
     """The meters as JSON-able values, with load percentiles in % of the period."""
     percentiles = {f"load_p{p:g}_percent": reading.load_percentile(p) for p in (50, 99, 99.9)}
-    return {**reading.values, **percentiles}
+    return {**reading.values, **percentiles, "interface_lost_because": reading.message}
 
 
 def status_lines(reading: Reading) -> list[str]:
@@ -146,6 +146,8 @@ def status_lines(reading: Reading) -> list[str]:
         + ", ".join(f"p{p:g} {reading.load_percentile(p):g} %" for p in (50, 99, 99.9))
         + f" of {1000.0 * values['period_frames'] / rate_hz:.3f} ms",
     ]
+    if reading.message:
+        lines.append(f"interface    last lost: {reading.message}")
     lines += [f"{values[name]:>12} {name}: {meaning}" for name, meaning in COUNTERS.items()]
     return lines
 

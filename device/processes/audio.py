@@ -174,6 +174,7 @@ class AudioLoop:
         meters.store("knob_faults", self.control.knob_faults)
         # A port may measure its buffers only once it is open.
         meters.store("interface_frames", getattr(self._port, "latency_frames", 0))
+        meters.say(getattr(self._port, "last_error", None))
         if self._link is not None:
             meters.store("control_refused", self._link.refused)
             meters.store("control_foreign", self._link.foreign)

@@ -55,7 +55,11 @@ BINS_PER_PERIOD = 200
 HISTOGRAM_BINS = 2 * BINS_PER_PERIOD + 1
 """Load histogram: half-percent steps of the period up to 200 %, and one bin for all beyond."""
 
+MESSAGE_BYTES = 256
+"""Room for one line of text: why the interface was last lost."""
+
 _WORDS = 1 + len(FIELDS) + HISTOGRAM_BINS
+_BYTES = 8 * _WORDS + MESSAGE_BYTES
 
 
 class Meters:
@@ -65,16 +69,17 @@ class Meters:
         """Create the file afresh, all zero. Raises ``LinkError``."""
         try:
             temporary = path.with_name(path.name + ".new")
-            temporary.write_bytes(b"\0" * (8 * _WORDS))
+            temporary.write_bytes(b"\0" * _BYTES)
             with temporary.open("r+b") as file:
-                self._map = mmap.mmap(file.fileno(), 8 * _WORDS)
+                self._map = mmap.mmap(file.fileno(), _BYTES)
             temporary.replace(path)
         except OSError as error:
             raise LinkError(
                 f"{path}: meters cannot be written there ({error.strerror}); choose another "
                 "runtime folder with --runtime"
             ) from None
-        self._words = memoryview(self._map).cast("q")
+        self._words = memoryview(self._map)[: 8 * _WORDS].cast("q")
+        self._message = ""
         self._at = {name: index + 1 for index, name in enumerate(FIELDS)}
         self._histogram_at = 1 + len(FIELDS)
         self._words[0] = MAGIC
@@ -95,6 +100,14 @@ class Meters:
         if busy_ns > period_ns:
             self.count("deadline_misses")
 
+    def say(self, message: str | None) -> None:
+        """Put a line of text, cut to ``MESSAGE_BYTES``; free while it stays the same."""
+        if message is None or message is self._message:
+            return
+        self._message = message
+        text = message.encode()[:MESSAGE_BYTES]
+        self._map[8 * _WORDS : _BYTES] = text.ljust(MESSAGE_BYTES, b"\0")
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -103,6 +116,8 @@ class Reading:
     values: Mapping[str, int]
     histogram: np.ndarray
     """Periods per half percent of the period, int64, shape ``(HISTOGRAM_BINS,)``."""
+    message: str
+    """Why the interface was last lost, empty if it never was."""
 
     def load_percentile(self, percent: float) -> float:
         """Upper edge of the bin that holds this percentile of load, % of the period."""
@@ -122,8 +137,9 @@ def read_meters(path: Path) -> Reading:
             f"{path}: no pedal has written meters there; start one with python -m device run, "
             "or name its folder with --runtime"
         ) from None
-    words = np.frombuffer(data[: 8 * (len(data) // 8)], np.int64)
-    if len(words) != _WORDS or words[0] != MAGIC:
+    words = np.frombuffer(data[: 8 * (len(data) // 8)], np.int64)[:_WORDS]
+    if len(data) != _BYTES or words[0] != MAGIC:
         raise LinkError(f"{path}: is not a meters file of this version; restart the pedal")
     values = {name: int(words[index + 1]) for index, name in enumerate(FIELDS)}
-    return Reading(values, words[1 + len(FIELDS) :].copy())
+    message = data[8 * _WORDS :].rstrip(b"\0").decode(errors="replace")
+    return Reading(values, words[1 + len(FIELDS) :].copy(), message)

@@ -100,7 +100,11 @@ def test_meters_are_read_as_written(tmp_path: Path) -> None:
     meters.count("xruns", 5)
     for busy_ns in (0, 500, 999, 1000, 1001, 10**9):
         meters.load(busy_ns, 1000)
+    meters.say("ümlaut " * 60)
     reading = read_meters(tmp_path / "meters")
+    assert reading.message.startswith("ümlaut ümlaut") and len(reading.message) < 257
+    meters.say("short")
+    assert read_meters(tmp_path / "meters").message == "short"
     base = {name: number for number, name in enumerate(FIELDS)}
     assert reading.values == {
         **base,

@@ -67,6 +67,7 @@ def test_a_pedal_without_its_interface_waits_for_it(tmp_path: Path) -> None:
     with pedal("hw:CARD=NoSuchCard", tmp_path) as (_, meters):
         values = wait_for(meters, lambda values: values["absent_periods"] > 200)
         assert values["absent"] == 1 and values["periods"] >= values["absent_periods"]
+        assert "NoSuchCard" in read_meters(meters).message
 
 
 def test_a_card_that_cannot_do_what_is_asked_stops_the_start(
