@@ -127,7 +127,12 @@ def status(options: argparse.Namespace) -> Outcome:
 def status_figures(reading: Reading) -> dict[str, object]:
     """The meters as JSON-able values, with load percentiles in % of the period."""
     percentiles = {f"load_p{p:g}_percent": reading.load_percentile(p) for p in (50, 99, 99.9)}
-    return {**reading.values, **percentiles, "interface_lost_because": reading.message}
+    return {
+        **reading.values,
+        **percentiles,
+        "interface_lost_because": reading.message,
+        "resident_mib": reading.resident_mib(),
+    }
 
 
 def status_lines(reading: Reading) -> list[str]:
@@ -136,7 +141,10 @@ def status_lines(reading: Reading) -> list[str]:
     rate_hz = max(1, values["rate_hz"])
     interface, blocks = values["interface_frames"], values["latency_frames"]
     total = interface + blocks
+    resident = reading.resident_mib()
+    state = f"process {values['pid']}, {resident:.0f} MiB resident" if resident else "not running"
     lines = [
+        f"audio        {state}" + ("" if resident else "; these are its last numbers"),
         f"playing      preset {values['preset']}, position {values['position_ppm'] / 1e6:.3f}"
         + (", bypassed" if values["bypass"] else "")
         + (", interface absent" if values["absent"] else ""),

@@ -119,6 +119,14 @@ class Reading:
     message: str
     """Why the interface was last lost, empty if it never was."""
 
+    def resident_mib(self) -> float | None:
+        """Memory that the process which plays holds now, MiB; None when it no longer runs."""
+        try:
+            pages = int(Path(f"/proc/{self.values['pid']}/statm").read_text().split()[1])
+        except (OSError, ValueError, IndexError):
+            return None
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
     def load_percentile(self, percent: float) -> float:
         """Upper edge of the bin that holds this percentile of load, % of the period."""
         total = int(self.histogram.sum())

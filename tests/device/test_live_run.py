@@ -67,7 +67,10 @@ def test_a_pedal_without_its_interface_waits_for_it(tmp_path: Path) -> None:
     with pedal("hw:CARD=NoSuchCard", tmp_path) as (_, meters):
         values = wait_for(meters, lambda values: values["absent_periods"] > 200)
         assert values["absent"] == 1 and values["periods"] >= values["absent_periods"]
-        assert "NoSuchCard" in read_meters(meters).message
+        reading = read_meters(meters)
+        assert "NoSuchCard" in reading.message
+        assert 20 < (reading.resident_mib() or 0) < 400
+    assert read_meters(meters).resident_mib() is None
 
 
 def test_a_card_that_cannot_do_what_is_asked_stops_the_start(
