@@ -22,11 +22,11 @@ LONGEST_PERIOD_FRAMES = 65_536
 
 
 class StreamingModel:
-    """One streaming network, prepared for one period length. Mono, no algorithmic latency.
+    """One streaming network, prepared for one period length. No algorithmic latency.
 
-    Made from ONNX bytes such as ``models.nam.graph.streaming_onnx`` writes; after construction
-    the model is settled: silence of the length that the model asks for has gone through it.
-    Not for two threads at once.
+    Made from ONNX bytes such as ``models.nam.graph.streaming_onnx`` writes (one channel) or
+    ``models.nam.pair.pair_onnx`` (two); after construction the model is settled: silence of the
+    length that the model asks for has gone through it. Not for two threads at once.
     """
 
     def __init__(self, model: bytes, period_frames: int) -> None:
@@ -43,12 +43,17 @@ class StreamingModel:
             self._session = onnxruntime.InferenceSession(
                 fixed.SerializeToString(), _options(), providers=["CPUExecutionProvider"]
             )
-            self._shape = (1, period_frames)
-            self._source = np.zeros((1, 1, period_frames), np.float32)
-            self._target = np.zeros((1, 1, period_frames), np.float32)
-            # One channel of each, as callers shape their audio.
+            self._shape = (_channels(fixed), period_frames)
+            self._source = np.zeros((1, *self._shape), np.float32)
+            self._target = np.zeros((1, *self._shape), np.float32)
+            # As callers shape their audio.
             self._entry, self._exit = self._source[0], self._target[0]
             self._rings = self._make_rings(before)
+            self._settled = {
+                name: [np.zeros_like(buffer) for buffer in ring]
+                for name, ring in self._rings.items()
+            }
+            self._parts = [self._parts_of(channel) for channel in range(self.channels)]
             self._bindings = self._bind()
         except Exception as error:
             # The libraries raise many kinds of their own; a damaged model is one kind to us.
@@ -68,8 +73,13 @@ class StreamingModel:
         """Frames in each period."""
         return self._shape[1]
 
+    @property
+    def channels(self) -> int:
+        """Channels in and out: one for each capture that the model holds."""
+        return self._shape[0]
+
     def process(self, source: Audio, target: Audio) -> None:
-        """Turn one period of ``source`` into ``target``, both ``(1, period_frames)`` float32.
+        """Turn one period of ``source`` into ``target``, ``(channels, period_frames)`` float32.
 
         Full scale is ±1. Both may be the same array. Raises ``ValueError`` on another shape.
         """
@@ -91,6 +101,17 @@ class StreamingModel:
                 np.copyto(buffer, kept)
         self._turn = self._settled_turn
 
+    def reset_channel(self, channel: int) -> None:
+        """Back to the settled state, one channel's capture only; the others play on.
+
+        Allocates nothing. Raises ``IndexError`` for a channel that is not there.
+        """
+        # The rings go on turning for the others, so this part's settled state turns with them.
+        ahead = self._turn - self._settled_turn
+        for buffers, settled in self._parts[channel]:
+            for index, kept in enumerate(settled):
+                np.copyto(buffers[(index + ahead) % len(buffers)], kept)
+
     def _prewarm(self, frames: int) -> None:
         # The source is silent until the first period. Absurd weights can make a model that never
         # settles; say so here, once.
@@ -103,9 +124,17 @@ class StreamingModel:
                 f"{frames} frames of silence its output is not finite; choose another model."
             )
         self._settled_turn = self._turn
-        self._settled = {
-            name: [buffer.copy() for buffer in ring] for name, ring in self._rings.items()
-        }
+        for name, ring in self._rings.items():
+            for buffer, kept in zip(ring, self._settled[name], strict=True):
+                np.copyto(kept, buffer)
+
+    def _parts_of(self, channel: int) -> list[tuple[list[Audio], list[Audio]]]:
+        """What belongs to one channel's capture: views of each ring and of its settled state."""
+
+        def part(ring: list[Audio]) -> list[Audio]:
+            return [np.split(buffer, self.channels, axis=1)[channel] for buffer in ring]
+
+        return [(part(ring), part(self._settled[name])) for name, ring in self._rings.items()]
 
     def _make_rings(self, before: dict[str, Audio]) -> dict[str, list[Audio]]:
         """A ring of buffers per memory: as many as its largest lag needs, a power of two."""
@@ -137,7 +166,9 @@ class StreamingModel:
                 if value.name != SOURCE:
                     memory, lag = value.name.rsplit("@", 1)
                     ring = self._rings[memory]
-                    _bind_input(binding, value.name, ring[(turn - int(lag)) % len(ring)])
+                    buffer = ring[(turn - int(lag)) % len(ring)]
+                    # A memory may be read in another shape than it is written in.
+                    _bind_input(binding, value.name, buffer.reshape(value.shape))
             for memory, ring in self._rings.items():
                 _bind_output(binding, memory, ring[turn % len(ring)])
             bindings.append(binding)
@@ -164,6 +195,14 @@ def _options() -> onnxruntime.SessionOptions:
     options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
+
+
+def _channels(model: onnx.ModelProto) -> int:
+    source = next(value for value in model.graph.input if value.name == SOURCE)
+    channels = int(source.type.tensor_type.shape.dim[1].dim_value)
+    if channels < 1:
+        raise ValueError(f"{SOURCE} has {channels} channels")
+    return channels
 
 
 def _prewarm_frames(model: onnx.ModelProto) -> int:

@@ -24,6 +24,7 @@ class ToneChain:
         """Take unprepared blocks; an empty chain is the guitar itself."""
         self.blocks = tuple(blocks)
         self._level_db = level_db
+        self.leave(None)
 
     def prepare(self, rate_hz: int, period_frames: int) -> None:
         """Prepare every block and allocate. Raises what the blocks raise."""
@@ -42,10 +43,27 @@ class ToneChain:
         """Periods in which the chain gave a NaN or an infinity and was reset."""
         return self._nan_guard.nan_periods
 
+    def leave(self, block: Block | None) -> None:
+        """Leave one block to whoever plays it between ``begin`` and ``finish``; ``None``: none."""
+        self._whole = block is None
+        at = len(self.blocks) if block is None else self.blocks.index(block)
+        self._before, self._after = self.blocks[:at], self.blocks[at + 1 :]
+
     def process(self, source: Audio, target: Audio) -> None:
         """Turn one period of the guitar ``(1, period_frames)`` into one of the tone."""
+        assert self._whole, "a block of this chain is played by another"
+        self.begin(source, target)
+        self.finish(target)
+
+    def begin(self, source: Audio, target: Audio) -> None:
+        """The first half of ``process``: the blocks before the one that is left out, or all."""
         np.copyto(target, source)
-        for block in self.blocks:
+        for block in self._before:
+            block.process(target, target)
+
+    def finish(self, target: Audio) -> None:
+        """The second half, in place: the blocks behind it, the level, and the guard."""
+        for block in self._after:
             block.process(target, target)
         self.level.apply(target)
         # A sum is the cheapest test for a NaN or an infinity anywhere.

@@ -8,6 +8,7 @@ from device.sound.chain import ToneChain
 from device.sound.delay import Delay
 from device.sound.morph import MorphEngine
 from device.sound.ramp import SmoothGain
+from device.sound.twin import TwinCapture, join_captures
 from models.morph import Positions
 from models.units import Audio
 
@@ -26,7 +27,8 @@ class SoundPath:
     several periods.
 
     Both tones and the dry sound arrive together: whatever takes less time is delayed to what
-    takes longest, and ``latency_frames`` never changes while playing.
+    takes longest, and ``latency_frames`` never changes while playing. Where both tones have a
+    capture and the two can, they are played as one network (``device.sound.twin``).
     """
 
     def __init__(
@@ -48,14 +50,15 @@ class SoundPath:
 
     def prepare(self, rate_hz: int, period_frames: int) -> None:
         """Prepare all parts and allocate. Raises what the blocks raise."""
+        # Both tones lie in one array, because that is what a twin capture plays.
+        both = np.zeros((2, period_frames), np.float32)
+        self._a, self._b = both[:1], both[1:]
+        self._twin: TwinCapture | None = join_captures(self.tone_a, self.tone_b, both, rate_hz)
         for part in (self.tone_a, self.tone_b, self.morph):
             part.prepare(rate_hz, period_frames)
         self.input_level = SmoothGain(self._input_db, rate_hz, period_frames)
         self.output_level = SmoothGain(self._output_db, rate_hz, period_frames)
-        shape = (1, period_frames)
-        self._guitar = np.zeros(shape, np.float32)
-        self._a = np.zeros(shape, np.float32)
-        self._b = np.zeros(shape, np.float32)
+        self._guitar = np.zeros((1, period_frames), np.float32)
         latency_a, latency_b = self.tone_a.latency_frames, self.tone_b.latency_frames
         tones = max(latency_a, latency_b)
         self._delay_a = Delay(tones - latency_a, period_frames)
@@ -105,8 +108,12 @@ class SoundPath:
         np.copyto(self._guitar, source)
         self._delay_dry.process(source, dry)
         self.input_level.apply(self._guitar)
-        self.tone_a.process(self._guitar, self._a)
-        self.tone_b.process(self._guitar, self._b)
+        self.tone_a.begin(self._guitar, self._a)
+        self.tone_b.begin(self._guitar, self._b)
+        if self._twin is not None:
+            self._twin.process()
+        self.tone_a.finish(self._a)
+        self.tone_b.finish(self._b)
         self._delay_a.process(self._a, self._a)
         self._delay_b.process(self._b, self._b)
         self.morph.process(self._a, self._b, positions, wet)

@@ -7,6 +7,8 @@ turns in one process, so that their ratios hold on a busy machine:
   without gates only);
 - *any period*: what ``streaming_onnx`` writes, run as it stands;
 - *prepared*: what ``StreamingModel`` makes of it for the period, copies in and out included.
+
+With ``--pair OTHER``: both captures as two graphs, and as one (``models.nam.pair``).
 """
 
 import argparse
@@ -14,6 +16,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +26,15 @@ from models.errors import PurgaError
 from models.nam.builder import SOURCE, Builder
 from models.nam.capture import Capture, read_capture
 from models.nam.graph import streaming_onnx
+from models.nam.pair import pair_onnx
 from models.nam.wavenet import WaveNet
 from models.nam.weights import Convolution
 from models.runtime import StreamingModel
 
 ROUNDS = 9
 SECONDS_PER_ROUND = 0.15
+OTHERS_BYTES = 1 << 19
+"""What the rest of a preset, two cabinets foremost, reads and writes between two captures."""
 
 
 def textbook(capture: Capture) -> bytes | None:
@@ -68,19 +74,23 @@ def _unprepared(model: bytes) -> bytes:
 
 
 def _steps(model: StreamingModel) -> Callable[[], None]:
-    source = np.random.default_rng(0).normal(0.0, 0.1, (1, model.period_frames))
+    shape = (model.channels, model.period_frames)
+    source = np.random.default_rng(0).normal(0.0, 0.1, shape)
     source32, target = source.astype(np.float32), np.zeros(source.shape, np.float32)
     return lambda: model.process(source32, target)
 
 
-def _measure(steps: dict[str, Callable[[], None]]) -> dict[str, list[int]]:
-    """Thread CPU nanoseconds of single periods, the candidates in turns."""
+def _measure(
+    steps: dict[str, Callable[[], None]], between: Callable[[], object] = lambda: None
+) -> dict[str, list[int]]:
+    """Thread CPU nanoseconds of single periods, the candidates in turns; ``between`` is free."""
     times: dict[str, list[int]] = {name: [] for name in steps}
     for _ in range(ROUNDS):
         for name, step in steps.items():
             step()
             end = time.monotonic() + SECONDS_PER_ROUND
             while time.monotonic() < end:
+                between()
                 start = time.thread_time_ns()
                 step()
                 times[name].append(time.thread_time_ns() - start)
@@ -100,18 +110,48 @@ def _memory_mb(graph: bytes, period: int) -> float:
     return (_resident_mb() - before) / (len(kept) - 1)
 
 
+def _both(first: Callable[[], None], second: Callable[[], None]) -> None:
+    first()
+    second()
+
+
+def _print_pair(capture: Capture, other: Capture, periods: list[int]) -> None:
+    """Two captures as two graphs and as one; between periods, others have used the caches."""
+    pair = pair_onnx(capture, other)
+    if pair is None:
+        print("the two captures cannot share a graph")
+        return
+    others = np.zeros(OTHERS_BYTES // 4, np.float32)
+    print("frames  two graphs p50 µs  one graph p50 µs   of two")
+    for period in periods:
+        first = _steps(StreamingModel(streaming_onnx(capture), period))
+        second = _steps(StreamingModel(streaming_onnx(other), period))
+        steps: dict[str, Callable[[], None]] = {
+            "two": partial(_both, first, second),
+            "one": _steps(StreamingModel(pair, period)),
+        }
+        times = _measure(steps, lambda: np.add(others, 1.0, out=others))
+        two, one = (float(np.median(times[name])) / 1000.0 for name in ("two", "one"))
+        print(f"{period:6d}  {two:17.1f}  {one:16.1f}  {one / two:7.2f}")
+
+
 def main() -> int:
     """Print the table; 0, or 2 for a capture that cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m models.nam.bench", description=__doc__)
     parser.add_argument("capture")
     parser.add_argument("--size", type=float, default=1.0, help="slim size, 0 to 1")
+    parser.add_argument("--pair", metavar="OTHER", help="two captures as one graph, instead")
     parser.add_argument("--periods", type=int, nargs="+", default=[32, 64, 128, 1024])
     arguments = parser.parse_args()
     try:
         capture = read_capture(arguments.capture, arguments.size)
+        other = arguments.pair and read_capture(arguments.pair, arguments.size)
     except (PurgaError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
+    if other is not None:
+        _print_pair(capture, other, arguments.periods)
+        return 0
     graph = streaming_onnx(capture)
     print("frames  graph       p50 µs   p99 µs   CPU s per s   of textbook")
     for period in arguments.periods:

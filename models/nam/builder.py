@@ -4,6 +4,10 @@
 one output ``target``, both ``(1, 1, period)``. Every other output is a *memory*; an input named
 ``<memory>@<lag>`` is what that memory was ``lag`` periods ago, and the default value of such an
 input is what it was before the first period. Nothing else is stateful.
+
+A graph may hold two captures (``models.nam.pair``): ``source`` and ``target`` then have two
+channels, and every memory holds the first capture's part in the first half of its channels, or
+of what they are read as.
 """
 
 from collections.abc import Sequence

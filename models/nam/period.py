@@ -6,7 +6,8 @@ of the past in every period: 200 KB for a standard WaveNet. Two rewrites avoid m
 
 - *Blocks.* Where the dilation is a multiple of the period, each tap reads one whole earlier
   period. The period itself becomes the memory, kept as long as it is needed, and the taps read
-  it where it lies: ``<memory>@<lag>``.
+  it where it lies: ``<memory>@<lag>``. Where a graph holds two captures, the blocks are joined
+  capture by capture: a memory of ``(1, 2·channels, frames)`` is read as ``(2, channels, frames)``.
 - *Short pasts.* Where the past fits into the period, its end is cut from the period, not from
   the longer window.
 """
@@ -52,6 +53,7 @@ class _Line:
     taps: onnx.NodeProto
     weight: Array
     dilation: int
+    groups: int
 
     @property
     def older_taps(self) -> int:
@@ -94,14 +96,16 @@ class _Rewriter:
         taps = roles["taps"]
         weight = numpy_helper.to_array(self._weights[taps.input[1]])
         dilation = next(a.ints[0] for a in taps.attribute if a.name == "dilations")
-        return _Line(roles["window"], roles["next"], taps, weight, dilation)
+        groups = next((a.i for a in taps.attribute if a.name == "group"), 1)
+        return _Line(roles["window"], roles["next"], taps, weight, dilation, groups)
 
     def _use_blocks(self, line: _Line, lags: list[int]) -> None:
         outputs, channels, count = line.weight.shape
         past, signal = line.window.input
         memory = line.following.output[0]
-        shape = [1, channels, self._period]
-        self._outputs[memory] = helper.make_tensor_value_info(memory, TensorProto.FLOAT, shape)
+        shape = [line.groups, channels, self._period]
+        written = [1, line.groups * channels, self._period]
+        self._outputs[memory] = helper.make_tensor_value_info(memory, TensorProto.FLOAT, written)
         del self._inputs[past], self._weights[past]
         blocks = [f"{memory}@{lag}" for lag in lags]
         for name in blocks:
@@ -114,14 +118,34 @@ class _Rewriter:
         else:
             # The memory is the signal itself: its maker writes it where it will lie.
             self._rename(signal, memory)
+        newest = memory
+        if line.groups > 1:
+            newest = self._by_group(line, shape, count)
         del line.window.input[:]
-        line.window.input.extend([*blocks, memory])
+        line.window.input.extend([*blocks, newest])
         next(a for a in line.window.attribute if a.name == "axis").i = 1
         flat = line.weight.transpose(0, 2, 1).reshape(outputs, count * channels, 1)
         name = f"{line.taps.name}/weight"
         self._weights[name] = numpy_helper.from_array(np.ascontiguousarray(flat), name)
         line.taps.input[1] = name
         next(a for a in line.taps.attribute if a.name == "dilations").ints[0] = 1
+
+    def _by_group(self, line: _Line, shape: list[int], count: int) -> str:
+        """Join the blocks group by group: a group's channels have to lie together."""
+        groups, channels, period = shape
+        memory, window = line.following.output[0], line.window.output[0]
+        newest, joined = f"{memory}/newest", f"{memory}/joined"
+        before = self._reshape(memory, shape, newest)
+        after = self._reshape(joined, [1, groups * count * channels, period], window)
+        line.window.output[0] = joined
+        at = self._nodes.index(line.window)
+        self._nodes[at : at + 1] = [before, line.window, after]
+        return newest
+
+    def _reshape(self, signal: str, shape: list[int], output: str) -> onnx.NodeProto:
+        name = "shape/" + "x".join(str(extent) for extent in shape)
+        self._weights[name] = numpy_helper.from_array(np.array(shape, np.int64), name)
+        return helper.make_node("Reshape", [signal, name], [output])
 
     def _rename(self, signal: str, memory: str) -> None:
         for node in self._nodes:

@@ -26,14 +26,16 @@ def add_wavenet(graph: Builder, network: WaveNet, source: str, condition: str) -
     """Add a WaveNet's nodes; ``source`` has one channel, the result ``network.outputs``."""
     signal, head = source, ""
     offset = np.zeros(1)
-    width = 1
+    # The source may be the condition: then it is carried from the start.
+    width, carried = 1, int(source == condition)
     for index, array in enumerate(network.arrays):
         last = index == len(network.arrays) - 1
         writer = _ArrayWriter(graph, array, condition, last)
-        signal, offset = writer.rechannel(signal, width, offset)
+        signal, offset = writer.rechannel(signal, width, carried, offset)
         signal, head, offset = writer.layers(signal, offset, head)
         head = graph.convolution(head, _scaled(array.head, network.head_scale if last else 1.0))
-        width = array.channels + writer.carried
+        carried = writer.carried
+        width = array.channels + carried
     for convolution in network.head:
         assert network.head_activation is not None
         head = graph.convolution(add_activation(graph, network.head_activation, head), convolution)
@@ -57,14 +59,21 @@ class _ArrayWriter:
         self.carried = int(array.layers[0].mixin.weight.shape[1]) if folds else 0
 
     def rechannel(
-        self, signal: str, width: int, offset: npt.NDArray[np.float64]
+        self, signal: str, width: int, carried: int, offset: npt.NDArray[np.float64]
     ) -> tuple[str, npt.NDArray[np.float64]]:
-        """From the signal before, ``width`` channels with what it carried, to the array's own."""
+        """From the signal before to the array's own, with the condition where it is carried.
+
+        The signal before has ``width`` channels; the last ``carried`` are the condition.
+        """
         weight = self._array.rechannel.weight[:, :, 0]
         rows, columns = weight.shape
-        widened = np.zeros((rows, width), np.float32)
-        widened[:, :columns] = weight
+        handed = self.carried if self.carried == carried else 0
+        widened = np.zeros((rows + handed, width), np.float32)
+        widened[:rows, :columns] = weight
+        widened[rows:, width - handed :] = np.eye(handed)
         offset = weight.astype(np.float64) @ offset
+        if handed:
+            return self._graph.pointwise(signal, widened, None), offset
         if self.carried:
             signal = self._graph.pointwise(signal, widened, None)
             return self._graph.node("Concat", signal, self._condition, axis=1), offset

@@ -1,6 +1,6 @@
 """The capture: an amp or pedal as a .nam network."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -63,6 +63,21 @@ class NamBlock(Block):
         drive_db, trim_db = _normalisation(self._capture, file, normalise, interface_dbu)
         self._drive_db, self._trim_db = drive_db, trim_db
         self._input_db, self._output_db = input_db, output_db
+        self._model: StreamingModel | None = None
+        self._settle: Callable[[], None] | None = None
+
+    @property
+    def capture(self) -> Capture:
+        """The network and what its file says about it."""
+        return self._capture
+
+    def share(self, settle: Callable[[], None] | None) -> None:
+        """From the next ``prepare`` on, leave the network to another, who is told to ``settle`` it.
+
+        The block then keeps the levels around it, ``drive`` and ``trim``, and has no ``process``.
+        ``None``: the block plays its own network, as it does at first.
+        """
+        self._settle = settle
 
     @property
     def label(self) -> str:
@@ -93,20 +108,31 @@ class NamBlock(Block):
                 self._bridge = RateBridge(rate_hz, capture_hz, period_frames, inner_frames)
             except ValueError as error:
                 raise PresetError(f"{self._file}: {error}; use another capture") from None
-        self._model = StreamingModel(streaming_onnx(self._capture), inner_frames)
+        self._model = None
+        if self._settle is None:
+            self._model = StreamingModel(streaming_onnx(self._capture), inner_frames)
         self._input = SmoothGain(self._input_db + self._drive_db, rate_hz, period_frames)
         self._output = SmoothGain(self._output_db + self._trim_db, rate_hz, period_frames)
 
     def process(self, source: Audio, target: Audio) -> None:
         """Drive the capture with one period."""
+        assert self._model is not None, "another plays this capture"
         if source is not target:
             target[:] = source
-        self._input.apply(target)
+        self.drive(target)
         if self._bridge is None:
             self._model.process(target, target)
         else:
             self._bridge.process(target, target, self._model.process)
-        self._output.apply(target)
+        self.trim(target)
+
+    def drive(self, audio: Audio) -> None:
+        """The level before the network, in place: ``input_db`` and the normalisation's."""
+        self._input.apply(audio)
+
+    def trim(self, audio: Audio) -> None:
+        """The level behind the network, in place: ``output_db`` and the normalisation's."""
+        self._output.apply(audio)
 
     def move(self, name: str, value: float) -> None:
         """Move ``input_db`` or ``output_db``, dB."""
@@ -120,7 +146,10 @@ class NamBlock(Block):
 
     def reset(self) -> None:
         """Back to the pre-warmed state."""
-        self._model.reset()
+        if self._settle is not None:
+            self._settle()
+        elif self._model is not None:
+            self._model.reset()
         if self._bridge is not None:
             self._bridge.reset()
         self._input.settle()
