@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Protocol
 
 from models.units import Audio
 
@@ -31,6 +31,13 @@ class Parameter:
             raise ValueError(
                 f"{self.name} is {value:g}, but must lie in {self.minimum:g}…{self.maximum:g}"
             )
+
+
+class Resettable(Protocol):
+    """Anything with a history that can be forgotten."""
+
+    def reset(self) -> None:
+        """Forget it. Allocates nothing."""
 
 
 class Block(ABC):
@@ -82,3 +89,8 @@ class Block(ABC):
     @abstractmethod
     def reset(self) -> None:
         """Forget all history: back to the state right after ``prepare``. Allocates nothing."""
+
+    @property
+    def parts(self) -> tuple[Resettable, ...]:
+        """What ``reset`` consists of, where that is long enough to be spread over periods."""
+        return (self,)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from device.sound.block import Block
+from device.sound.block import Block, Resettable
 from device.sound.guard import NanGuard
 from device.sound.ramp import SmoothGain
 from models.units import Audio
@@ -37,6 +37,11 @@ class ToneChain:
     def latency_frames(self) -> int:
         """Sum over the blocks; valid after ``prepare``."""
         return sum(block.latency_frames for block in self.blocks)
+
+    @property
+    def parts(self) -> tuple[Resettable, ...]:
+        """What has a history, in pieces that are each quick to reset."""
+        return tuple(part for block in self.blocks for part in block.parts)
 
     @property
     def nan_periods(self) -> int:

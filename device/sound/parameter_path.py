@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from device.sound.block import Parameter
+from device.sound.block import Parameter, Resettable
 from device.sound.chain import ToneChain
 from device.sound.delay import Delay
-from device.sound.path import Resettable
 from device.sound.ramp import SmoothGain
 from models.morph import Positions
 from models.units import Audio
@@ -71,7 +70,7 @@ class ParameterPath:
         self.output_level = SmoothGain(self._output_db, rate_hz, period_frames)
         self._guitar = np.zeros((1, period_frames), np.float32)
         self._delay_dry = Delay(self.chain.latency_frames, period_frames)
-        self.parts: tuple[Resettable, ...] = (*self.chain.blocks, self._delay_dry, self)
+        self.parts: tuple[Resettable, ...] = (*self.chain.parts, self._delay_dry, self)
         self._position = None
 
     @property

@@ -1,9 +1,8 @@
 """The way through one preset: input gain, both tones, the morph, output level, the dry sound."""
 
-from typing import Protocol
-
 import numpy as np
 
+from device.sound.block import Resettable
 from device.sound.chain import ToneChain
 from device.sound.delay import Delay
 from device.sound.morph import MorphEngine
@@ -11,13 +10,6 @@ from device.sound.ramp import SmoothGain
 from device.sound.twin import TwinCapture, join_captures
 from models.morph import Positions
 from models.units import Audio
-
-
-class Resettable(Protocol):
-    """Anything with a history that can be forgotten."""
-
-    def reset(self) -> None:
-        """Forget it. Allocates nothing."""
 
 
 class SoundPath:
@@ -65,8 +57,8 @@ class SoundPath:
         self._delay_b = Delay(tones - latency_b, period_frames)
         self._delay_dry = Delay(tones + self.morph.latency_frames, period_frames)
         self.parts: tuple[Resettable, ...] = (
-            *self.tone_a.blocks,
-            *self.tone_b.blocks,
+            *self.tone_a.parts,
+            *self.tone_b.parts,
             self.morph,
             self._delay_a,
             self._delay_b,

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from device.sound.path import Resettable
+from device.sound.block import Resettable
 from device.sound.ramp import Curve, Fade, Glide, SmoothValue
 from models.units import Audio
 

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import pedalboard
 
-from device.sound.block import Block, Parameter
+from device.sound.block import Block, Parameter, Resettable
 from device.sound.ramp import Fade
 from models.units import Audio
 
@@ -133,6 +133,16 @@ EFFECTS: Mapping[str, Effect] = MappingProxyType(
 """The effects by their name in presets."""
 
 
+class _Instance:
+    """One of an effect's two instances, as something to reset."""
+
+    def __init__(self, effect: "EffectBlock", waiting: bool) -> None:
+        self._effect, self._waiting = effect, waiting
+
+    def reset(self) -> None:
+        self._effect.reset_instance(self._waiting)
+
+
 class EffectBlock(Block):
     """One effect, held twice so that its parameters can be moved without a zipper.
 
@@ -154,6 +164,7 @@ class EffectBlock(Block):
         self._effect = EFFECTS[kind]
         self._wanted = {row.name: row.default for row in self._effect.parameters.values()}
         self._moved = self._restart = False
+        self._parts = (_Instance(self, waiting=False), _Instance(self, waiting=True))
         for name, value in (settings or {}).items():
             self.move(name, value)
 
@@ -233,9 +244,18 @@ class EffectBlock(Block):
 
     def reset(self) -> None:
         """Empty delay lines and envelopes, and be at the wanted setting at once."""
+        for part in self.parts:
+            part.reset()
+
+    @property
+    def parts(self) -> tuple[Resettable, ...]:
+        """Both instances: JUCE clears 30 s of delay line in some 200 µs."""
+        return self._parts
+
+    def reset_instance(self, waiting: bool) -> None:
+        """Reset one of the two instances."""
         self._restarted = True
-        for instance in (self._sounding, self._waiting):
-            self._set(instance)
+        self._set(self._waiting if waiting else self._sounding)
         self._fade.stop()
         self._entry.stop()
         self._moved = self._restart = self._behind = False
