@@ -22,6 +22,9 @@ def _unit(text: str) -> float:
 
 def _preset(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", type=Path, required=True, metavar="P", help="preset (TOML)")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="pedal.toml, for its interface_dbu"
+    )
 
 
 def _sound_in_out(parser: argparse.ArgumentParser) -> None:

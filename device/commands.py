@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from device.config import Config, default_runtime, load_config
+from device.config import Config, default_runtime, interface_level_dbu, load_config
 from device.errors import ConfigError
 from device.preset import read_preset
 from device.processes import entry
@@ -71,15 +71,19 @@ def render(options: argparse.Namespace) -> Outcome:
         return Script(points=((0.0, options.position),))
 
     preset = read_preset(options.preset)
-    return _rendered(render_tool.render(preset, options.source, options.target, script), options)
+    rendered = render_tool.render(
+        preset, options.source, options.target, script, interface_level_dbu(options.config)
+    )
+    return _rendered(rendered, options)
 
 
 def tone(options: argparse.Namespace) -> Outcome:
     """Render a file through one tone."""
     preset = read_preset(options.preset)
-    return _rendered(
-        render_tool.tone(preset, options.source, options.target, options.side), options
+    rendered = render_tool.tone(
+        preset, options.source, options.target, options.side, interface_level_dbu(options.config)
     )
+    return _rendered(rendered, options)
 
 
 def morph(options: argparse.Namespace) -> Outcome:

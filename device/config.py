@@ -133,6 +133,16 @@ def bundled_presets() -> tuple[Path, ...]:
     return tuple(sorted(BUNDLED_PRESETS.glob("*.toml")))
 
 
+def interface_level_dbu(file: Path | None) -> float | None:
+    """The interface's measured level of a ``pedal.toml``, None where it has none or there is none.
+
+    Raises ``ConfigError``.
+    """
+    if file is None:
+        return None
+    return read_toml(file, PedalTable, ConfigError, "pedal.toml").audio.interface_dbu
+
+
 def default_runtime() -> Path:
     """Folder of sockets and meters: systemd's, the user's, or one below the temporary folder."""
     for variable in ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"):

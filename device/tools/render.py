@@ -107,12 +107,18 @@ def render(
     return Rendered(sound, RATE_HZ, player.latency_frames, player.nan_periods, tuple(notes))
 
 
-def tone(preset: Preset, source: Path, target: Path, side: Side) -> Rendered:
+def tone(
+    preset: Preset,
+    source: Path,
+    target: Path,
+    side: Side,
+    interface_dbu: float | None = None,
+) -> Rendered:
     """Render one tone alone: what the preset plays with the knob at that end, bit for bit."""
     check_target(target, source)
     notes: list[str] = []
     guitar = read_sound_at(source, RATE_HZ, notes)
-    alone = preset.single(side)
+    alone = preset.single(side, interface_dbu)
     player = Player([alone])
     sound = play_through(player, guitar, lambda _: 0.0)
     write_sound(target, sound, RATE_HZ)

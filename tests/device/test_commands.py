@@ -17,6 +17,7 @@ from device.config import bundled_presets
 from device.processes.meters import read_meters
 from models.units import Audio
 from tests.conftest import ROOT
+from tests.device.test_nam_block import linear
 
 PRESET = str(bundled_presets()[0])
 
@@ -78,6 +79,23 @@ def test_morph_of_two_recordings(
     assert result["frames"] == 90000 and "cut" in str(result["notes"])
     back, _ = soundfile.read(target, dtype="float32")
     np.testing.assert_allclose(back, 0.25 * sound[:90000], atol=1e-6)
+
+
+def test_a_calibrated_capture_takes_the_interface_s_level_from_the_configuration(
+    tmp_path: Path, phrase: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    linear(tmp_path, metadata={"input_level_dbu": 10.0, "output_level_dbu": 4.0})
+    preset, config = tmp_path / "p.toml", tmp_path / "pedal.toml"
+    chain = '[{ block = "nam", file = "linear.nam", normalise = "calibrated" }]'
+    preset.write_text(f'format = 1\nname = "x"\n[tone.a]\nchain = {chain}\n[tone.b]\nchain = []\n')
+    config.write_text("[audio]\ninterface_dbu = 18.0\n")
+    common = [str(phrase), str(tmp_path / "out.wav"), "--preset", str(preset)]
+    for command in (["render", *common, "--position", "0"], ["tone", *common, "--side", "a"]):
+        assert main(command) == 2 and "interface_dbu" in capsys.readouterr().err
+        assert main([*command, "--config", str(config)]) == 0
+        out = soundfile.read(tmp_path / "out.wav", dtype="float32")[0]
+        sound = soundfile.read(phrase, dtype="float32")[0]
+        np.testing.assert_allclose(out, sound * 10 ** (-6 / 20), rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize(
