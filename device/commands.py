@@ -11,7 +11,7 @@ from device.config import Config, default_runtime, interface_level_dbu, load_con
 from device.errors import ConfigError
 from device.preset import read_preset
 from device.processes import entry
-from device.processes.meters import COUNTERS, GAUGES, Reading, read_meters
+from device.processes.meters import COUNTERS, Reading, read_meters
 from device.processes.realtime import die_with_parent
 from device.script import Script, sweep
 from device.sound.morph import ENGINES
@@ -162,6 +162,3 @@ def status_lines(reading: Reading) -> list[str]:
         lines.append(f"interface    last lost: {reading.message}")
     lines += [f"{values[name]:>12} {name}: {meaning}" for name, meaning in COUNTERS.items()]
     return lines
-
-
-__all__ = ["COUNTERS", "GAUGES", "Outcome"]

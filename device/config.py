@@ -101,6 +101,11 @@ class Config:
     """Folder of the sockets and meters."""
 
     @property
+    def first_preset(self) -> int:
+        """Index of the preset that plays first; a preset named on the command line is alone."""
+        return self.table.bank.start if len(self.presets) > 1 else 0
+
+    @property
     def control_socket(self) -> Path:
         """Where ``audio`` listens for ``control``."""
         return self.runtime / "audio.sock"

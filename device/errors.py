@@ -13,7 +13,7 @@ class PresetError(PurgaError, ValueError):
     """A preset that cannot be played as it stands."""
 
 
-class AudioFileError(PurgaError, ValueError):
+class AudioFileError(PurgaError, ValueError, OSError):
     """A sound file that cannot be read or written as asked."""
 
 

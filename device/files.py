@@ -1,7 +1,9 @@
 """Sound files at the edge: reading, resampling, writing."""
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -107,19 +109,32 @@ def write_sound(path: Path, sound: Audio, rate_hz: int) -> None:
     """
     container, subtype = WRITABLE[path.suffix.lower()]
     data = sound[0] if subtype == "FLOAT" else np.clip(sound[0], -1.0, 1.0)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with whole_file(path) as temporary:
         soundfile.write(temporary, data, rate_hz, format=container, subtype=subtype)
         if container == "WAV":
             _without_time_of_writing(temporary)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a name to write to; the file then appears under ``path``, whole or not at all.
+
+    The folder is made if it is missing. Raises ``AudioFileError`` when the disk does not take it.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
         temporary.chmod(0o644)
         temporary.replace(path)
     except (soundfile.LibsndfileError, OSError) as error:
         raise AudioFileError(f"{path}: could not be written ({error})") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def _without_time_of_writing(file: Path) -> None:

@@ -90,15 +90,20 @@ class StreamingResampler:
             self._at += made * step
         used = min(self._at // phases, held)
         self._at -= used * phases
-        if used:
-            rest = held - used
-            # Copied in pieces that do not overlap, so that NumPy needs no temporary.
-            for start in range(0, rest, used):
-                stop = min(start + used, rest)
-                np.copyto(history[start:stop], history[start + used : stop + used])
-            held = rest
-        self._held = held
+        self._held = drop_first(history, used, held) if used else held
         return made
+
+
+def drop_first(buffer: npt.NDArray[np.float32], by: int, held: int) -> int:
+    """Move what a queue holds behind its first ``by`` > 0 frames to its front; return how many.
+
+    Copied in pieces that do not overlap, so that NumPy needs no temporary.
+    """
+    rest = held - by
+    for start in range(0, rest, by):
+        stop = min(start + by, rest)
+        np.copyto(buffer[start:stop], buffer[start + by : stop + by])
+    return rest
 
 
 def _filters(phases: int, half: int, cutoff: float) -> npt.NDArray[np.float32]:

@@ -8,7 +8,7 @@ from device.boards.audio_port import AudioPort, PortStatus
 from device.boards.board import StopWatch
 from device.processes.link import ControlState, Heartbeat, Link, Listener
 from device.processes.meters import Meters
-from device.sound.guard import NanGuard, OutputGuard
+from device.sound.guard import NanGuard, OutputGuard, all_finite
 from device.sound.player import Player
 
 HEARTBEAT_S = 0.010
@@ -18,7 +18,7 @@ HEARTBEAT_S = 0.010
 class PeriodLog(Protocol):
     """Keeps every period's figures; only simulated runs, which have an end, do so."""
 
-    def add(self, busy_ns: int, position: float, interface_ok: bool) -> None:
+    def add(self, busy_ns: int, position: float) -> None:
         """Store one period. Allocates nothing."""
 
 
@@ -126,7 +126,7 @@ class AudioLoop:
             else:
                 self._meters.count("preset_refused")
         player.bypass(control.bypass)
-        self._input_guard.apply(guitar, bool(np.isfinite(guitar[0].sum())))
+        self._input_guard.apply(guitar, all_finite(guitar))
         if self._broken_preset == player.active:
             np.copyto(sound, guitar)
         else:
@@ -155,7 +155,7 @@ class AudioLoop:
         meters.store("position_ppm", int(position * 1e6))
         meters.store("periods", heartbeat.periods)
         if self._log is not None:
-            self._log.add(busy_ns, position, status == PortStatus.OK)
+            self._log.add(busy_ns, position)
         if heartbeat.periods % self._heartbeat_periods == 0:
             self._note_rarely()
 

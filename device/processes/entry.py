@@ -13,7 +13,7 @@ import numpy.typing as npt
 from device.boards.open import open_audio_side, open_control_side
 from device.boards.simulated import SimulatedAudio
 from device.config import Config
-from device.files import read_sound_at, write_sound
+from device.files import read_sound_at, whole_file, write_sound
 from device.preset import read_preset
 from device.processes.audio import AudioLoop
 from device.processes.control import ControlLoop
@@ -34,20 +34,24 @@ class RunLog:
         """Allocate for all of them."""
         self.busy_ns: npt.NDArray[np.int64] = np.zeros(periods, np.int64)
         self.positions = np.zeros(periods, np.float64)
-        self.ok = np.zeros(periods, np.bool_)
         self._next = 0
 
-    def add(self, busy_ns: int, position: float, interface_ok: bool) -> None:
+    def add(self, busy_ns: int, position: float) -> None:
         """Store one period."""
         index = self._next
         self.busy_ns[index] = busy_ns
         self.positions[index] = position
-        self.ok[index] = interface_ok
         self._next = index + 1
 
 
-def _raise_exit(_signal: int, _frame: FrameType | None) -> None:
-    raise SystemExit(0)
+def _end_on_signals() -> None:
+    """Let SIGTERM and SIGINT end the process in order, with exit code 0."""
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        raise SystemExit(0)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
 
 
 def run_audio(config: Config, sound: Path | None = None, out: Path | None = None) -> None:
@@ -57,7 +61,7 @@ def run_audio(config: Config, sound: Path | None = None, out: Path | None = None
     """
     audio = config.table.audio
     bank = [read_preset(file).path(audio.interface_dbu) for file in config.presets]
-    player = Player(bank, config.table.bank.start if len(bank) > 1 else 0)
+    player = Player(bank, config.first_preset)
     player.prepare(audio.rate_hz, audio.period_frames)
     latency = player.latency_frames
     guitar = None
@@ -74,8 +78,7 @@ def run_audio(config: Config, sound: Path | None = None, out: Path | None = None
             print(f"audio: {line}", file=sys.stderr)
     meters = Meters(config.meters)
     loop = AudioLoop(side.port, player, meters, side.watch, Listener(config.control_socket), log)
-    signal.signal(signal.SIGTERM, _raise_exit)
-    signal.signal(signal.SIGINT, _raise_exit)
+    _end_on_signals()
     quiet_arithmetic()
     no_garbage_collection()
     try:
@@ -86,10 +89,12 @@ def run_audio(config: Config, sound: Path | None = None, out: Path | None = None
         assert guitar is not None
         frames = guitar.shape[1] - latency
         write_sound(out / "run.wav", side.port.played[:, latency : latency + frames], audio.rate_hz)
-        np.savez(out / RECORD_FILE, busy_ns=log.busy_ns, positions=log.positions, ok=log.ok)
+        with whole_file(out / RECORD_FILE) as temporary, temporary.open("wb") as file:
+            np.savez(file, busy_ns=log.busy_ns, positions=log.positions)
         about = describe(player.bank[player.active])
         about["peak_resident_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        (out / PATH_FILE).write_text(json.dumps(about))
+        with whole_file(out / PATH_FILE) as temporary:
+            temporary.write_text(json.dumps(about))
 
 
 def describe(path: Playable) -> dict[str, object]:
@@ -107,12 +112,11 @@ def run_control(config: Config, duration_s: float | None = None) -> None:
     if script is None:
         script = there_and_back(duration_s) if duration_s else Script()
     side = open_control_side(config, script)
-    signal.signal(signal.SIGTERM, _raise_exit)
-    signal.signal(signal.SIGINT, _raise_exit)
+    _end_on_signals()
     ControlLoop(
         side.knob,
         side.feet,
         side.clock,
         lambda: connect(config.control_socket),
-        config.table.bank.start if len(config.presets) > 1 else 0,
+        config.first_preset,
     ).run()

@@ -36,7 +36,6 @@ class Supervisor:
         self._arguments = arguments
         self._restart_audio = restart_audio
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self.restarts = {process.name: 0 for process in PROCESSES}
 
     def run(self, idle: Callable[[], None] = lambda: None) -> int:
         """Run until the end; call ``idle`` now and then. Returns the exit code to end with.
@@ -69,7 +68,6 @@ class Supervisor:
                     return 1
                 if code != 0 or self._restart_audio:
                     print(f"{process.name} ended with {code}; starting it again", file=sys.stderr)
-                    self.restarts[process.name] += 1
                     time.sleep(RESTART_DELAY_S)
                     self._start(process.name)
             time.sleep(0.02)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from device.sound.block import Block, Resettable
-from device.sound.guard import NanGuard
+from device.sound.guard import NanGuard, all_finite
 from device.sound.ramp import SmoothGain
 from models.units import Audio
 
@@ -71,8 +71,7 @@ class ToneChain:
         for block in self._after:
             block.process(target, target)
         self.level.apply(target)
-        # A sum is the cheapest test for a NaN or an infinity anywhere.
-        finite = bool(np.isfinite(target[0].sum()))
+        finite = all_finite(target)
         if not finite:
             self.reset()
         self._nan_guard.apply(target, finite)

@@ -6,6 +6,11 @@ from device.sound.ramp import FADE_S, Fade
 from models.units import Audio
 
 
+def all_finite(audio: Audio) -> bool:
+    """Whether no sample is a NaN or an infinity; a sum is the cheapest test for one anywhere."""
+    return bool(np.isfinite(audio[0].sum()))
+
+
 class NanGuard:
     """Replaces periods that hold a NaN or an infinity, in place, without a click.
 

@@ -3,9 +3,8 @@
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
-from models.resample import StreamingResampler
+from models.resample import StreamingResampler, drop_first
 from models.units import Audio
 
 Process = Callable[[Audio, Audio], None]
@@ -51,14 +50,14 @@ class RateBridge:
         self._push(source, inner)
         frames, ready = self._period_frames, self._ready
         np.copyto(target[0], ready[:frames])
-        self._ready_frames = _shift(ready, frames, self._ready_frames)
+        self._ready_frames = drop_first(ready, frames, self._ready_frames)
 
     def _push(self, source: Audio, inner: Process) -> None:
         pending, block = self._pending, self._inner_frames
         self._pending_frames += self._to_inner.push(source[0], pending[self._pending_frames :])
         while self._pending_frames >= block:
             np.copyto(self._inner_in[0], pending[:block])
-            self._pending_frames = _shift(pending, block, self._pending_frames)
+            self._pending_frames = drop_first(pending, block, self._pending_frames)
             inner(self._inner_in, self._inner_out)
             made = self._to_outer.push(self._inner_out[0], self._ready[self._ready_frames :])
             self._ready_frames += made
@@ -76,12 +75,3 @@ class RateBridge:
             made += self._ready_frames
             wait = max(wait, period * self._period_frames - made)
         return wait
-
-
-def _shift(buffer: npt.NDArray[np.float32], by: int, held: int) -> int:
-    """Drop the first ``by`` of ``held`` frames; returns what is left."""
-    rest = held - by
-    for start in range(0, rest, by):
-        stop = min(start + by, rest)
-        np.copyto(buffer[start:stop], buffer[start + by : stop + by])
-    return rest

@@ -6,6 +6,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from device.config import bundled_presets
-from device.errors import AudioFileError
-from device.files import write_sound
+from device.files import whole_file, write_sound
 from device.preset import read_preset
 from device.processes.realtime import no_garbage_collection
 from device.sound.block import Block
@@ -23,8 +23,8 @@ from device.sound.blocks.effects import EFFECTS, EffectBlock
 from device.sound.blocks.nam import NamBlock
 from device.sound.morph import ENGINES
 from device.sound.player import Player
+from device.tools.machine import machine
 from device.tools.riff import riff
-from device.tools.session import machine
 from models.units import Audio
 
 PERIODS_FRAMES = (32, 64, 128)
@@ -63,21 +63,17 @@ def _rows(folder: Path, preset: Path | None) -> Mapping[str, Callable[[int], Ste
     capture, response = folder / "1.nam", folder / "1.wav"
     two = _two_captures(folder)
     blocks: dict[str, Callable[[], Block]] = {
-        "nam (WaveNet standard, seeded weights)": lambda: NamBlock(capture),
-        "cab (0.5 s)": lambda: CabBlock(response),
-        **{kind: lambda kind=kind: EffectBlock(kind) for kind in EFFECTS},  # type: ignore[misc]
+        "nam (WaveNet standard, seeded weights)": partial(NamBlock, capture),
+        "cab (0.5 s)": partial(CabBlock, response),
+        **{kind: partial(EffectBlock, kind) for kind in EFFECTS},
     }
-    rows: dict[str, Callable[[int], Step]] = {
-        name: lambda frames, make=make: _block_step(make(), frames)  # type: ignore[misc]
-        for name, make in blocks.items()
-    }
-    for kind in ENGINES:
-        rows[f"morph {kind}"] = lambda frames, kind=kind: _morph_step(kind, frames)  # type: ignore[misc]
     presets = (two, *bundled_presets(), *([preset] if preset else []))
-    for file in presets:
-        rows[f"preset {file.stem}"] = lambda frames, file=file: _preset_step(file, frames)  # type: ignore[misc]
-    rows["changes all presets, 30 times"] = lambda frames: _changing_step(presets, frames)
-    return rows
+    return {
+        **{name: partial(_block_step, make) for name, make in blocks.items()},
+        **{f"morph {kind}": partial(_morph_step, kind) for kind in ENGINES},
+        **{f"preset {file.stem}": partial(_preset_step, file) for file in presets},
+        "changes all presets, 30 times": partial(_changing_step, presets),
+    }
 
 
 def _two_captures(folder: Path) -> Path:
@@ -98,7 +94,8 @@ def _two_captures(folder: Path) -> Path:
     return file
 
 
-def _block_step(block: Block, frames: int) -> Step:
+def _block_step(make: Callable[[], Block], frames: int) -> Step:
+    block = make()
     block.prepare(RATE_HZ, frames)
     return block.process
 
@@ -197,10 +194,5 @@ def table(result: Mapping[str, Any]) -> list[str]:
 
 def write(result: Mapping[str, Any], file: Path) -> None:
     """Write the figures as JSON, whole or not at all. Raises ``AudioFileError``."""
-    temporary = file.with_name(f".{file.name}.new")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(file) as temporary:
         temporary.write_text(json.dumps(result, indent=1) + "\n")
-        temporary.replace(file)
-    except OSError as error:
-        raise AudioFileError(f"{file}: could not be written ({error.strerror})") from None

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from device.errors import AudioFileError
 from device.files import check_target, read_sound_at, write_sound
 from device.preset import Preset, Side
 from device.script import Script
 from device.sound.morph import ENGINES
-from device.sound.player import Player
+from device.sound.player import Playable, Player
+from device.tools.progress import sound_bar
 from models.units import Audio, db_from_gain, rms_dbfs
 
 PERIOD_FRAMES = 1024
@@ -72,13 +72,7 @@ def play_through(
     # What is not finite or too loud is counted below, not warned of.
     with (
         np.errstate(all="ignore"),
-        tqdm(
-            total=round(frames / rate_hz),
-            unit="s",
-            desc="rendering",
-            disable=None if frames > _BAR_FROM_S * rate_hz else True,
-            bar_format="{l_bar}{bar}| {n:.0f}/{total} s of sound, {remaining} left",
-        ) as bar,
+        sound_bar("rendering", frames / rate_hz, frames > _BAR_FROM_S * rate_hz) as bar,
     ):
         for start in range(0, source.shape[1], period_frames):
             stop = start + period_frames
@@ -97,14 +91,7 @@ def render(
     interface_dbu: float | None = None,
 ) -> Rendered:
     """Render a file with the knob following ``script(duration in s)``, and write it."""
-    check_target(target, source)
-    notes: list[str] = []
-    guitar = read_sound_at(source, RATE_HZ, notes)
-    player = Player([preset.path(interface_dbu)])
-    knob = script(guitar.shape[1] / RATE_HZ)
-    sound = play_through(player, guitar, knob.position)
-    write_sound(target, sound, RATE_HZ)
-    return Rendered(sound, RATE_HZ, player.latency_frames, player.nan_periods, tuple(notes))
+    return _render(lambda: preset.path(interface_dbu), source, target, script)
 
 
 def tone(
@@ -115,12 +102,18 @@ def tone(
     interface_dbu: float | None = None,
 ) -> Rendered:
     """Render one tone alone: what the preset plays with the knob at that end, bit for bit."""
+    return _render(lambda: preset.single(side, interface_dbu), source, target, lambda _: Script())
+
+
+def _render(
+    path: Callable[[], Playable], source: Path, target: Path, script: Callable[[float], Script]
+) -> Rendered:
+    """Render a file through a path, which is made only once both files are known to be good."""
     check_target(target, source)
     notes: list[str] = []
     guitar = read_sound_at(source, RATE_HZ, notes)
-    alone = preset.single(side, interface_dbu)
-    player = Player([alone])
-    sound = play_through(player, guitar, lambda _: 0.0)
+    player = Player([path()])
+    sound = play_through(player, guitar, script(guitar.shape[1] / RATE_HZ).position)
     write_sound(target, sound, RATE_HZ)
     return Rendered(sound, RATE_HZ, player.latency_frames, player.nan_periods, tuple(notes))
 

@@ -6,8 +6,6 @@ those is the caller's.
 """
 
 import json
-import os
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
+from device.files import whole_file
 from device.tools import pictures
 from models.units import SILENCE_DB, Audio, db_from_gain, rms_dbfs
 
@@ -247,25 +246,11 @@ def _dbfs(level_dbfs: float) -> str:
     return "silence" if level_dbfs <= SILENCE_DB else f"{level_dbfs:.1f} dBFS".replace("-", "−")
 
 
-def _write(text: str, path: Path) -> None:
-    """Write a file so that a reader sees the old one or the new one, never half of it."""
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as half:
-        half.write(text)
-    try:
-        Path(half.name).chmod(0o644)
-        os.replace(half.name, path)
-    except OSError:
-        Path(half.name).unlink(missing_ok=True)
-        raise
-
-
 def write_report(record: RunRecord, directory: Path) -> Path:
     """Write ``report.html`` and ``report.json`` into ``directory`` and return the page's path.
 
     The directory is made if it is missing. Each file appears whole or not at all. Raises
-    ``OSError`` where it cannot be written.
+    ``AudioFileError`` where it cannot be written.
     """
     numbers = summary(record)
     environment = jinja2.Environment(
@@ -284,8 +269,9 @@ def write_report(record: RunRecord, directory: Path) -> Path:
         help=record.counter_help,
         plain=record.plain_counters,
     )
-    directory.mkdir(parents=True, exist_ok=True)
-    _write(json.dumps(numbers, indent=2, ensure_ascii=False) + "\n", directory / "report.json")
     path = directory / "report.html"
-    _write(page, path)
+    with whole_file(directory / "report.json") as temporary:
+        temporary.write_text(json.dumps(numbers, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    with whole_file(path) as temporary:
+        temporary.write_text(page, "utf-8")
     return path

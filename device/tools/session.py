@@ -2,16 +2,12 @@
 
 import argparse
 import json
-import os
-import platform
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from device.config import Config
 from device.errors import AudioFileError, ConfigError, LinkError
@@ -20,6 +16,8 @@ from device.preset import read_preset
 from device.processes.entry import PATH_FILE, RECORD_FILE
 from device.processes.meters import COUNTERS, Reading, read_meters
 from device.processes.supervisor import Supervisor
+from device.tools.machine import machine
+from device.tools.progress import sound_bar
 from device.tools.report import RunRecord, summary, write_report
 from device.tools.riff import riff
 
@@ -84,13 +82,7 @@ def _shared_arguments(config: Config, options: argparse.Namespace) -> list[str]:
 
 def _play_with_progress(config: Config, supervisor: Supervisor, duration_s: float) -> int:
     """Run, with a bar that follows the meters."""
-    with tqdm(
-        total=round(duration_s),
-        unit="s",
-        desc="playing",
-        disable=None,
-        bar_format="{l_bar}{bar}| {n:.0f}/{total} s of sound, {remaining} left",
-    ) as bar:
+    with sound_bar("playing", duration_s) as bar:
 
         def follow() -> None:
             try:
@@ -144,25 +136,6 @@ def _command(options: argparse.Namespace) -> str:
         if value is not None:
             words += [f"--{name}", str(value)]
     return shlex.join(words)
-
-
-def machine() -> dict[str, str]:
-    """What ran it: processor, cores, system, versions of what the sound depends on."""
-    model = platform.processor() or platform.machine()
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                model = line.split(":", 1)[1].strip()
-                break
-    except OSError:
-        pass  # not Linux: the name above will do
-    return {
-        "processor": model,
-        "cores": str(len(os.sched_getaffinity(0))),
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "python": platform.python_version(),
-        **{name: metadata.version(name) for name in ("numpy", "onnxruntime", "pedalboard")},
-    }
 
 
 def _closing_lines(record: RunRecord) -> list[str]:

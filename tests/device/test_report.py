@@ -276,7 +276,7 @@ def test_a_broken_write_leaves_the_old_page(
     def refuse(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("device.tools.report.os.replace", refuse)
+    monkeypatch.setattr("os.replace", refuse)
     with pytest.raises(OSError, match="disk full"):
         write_report(make_record(title="another"), tmp_path)
     assert path.read_bytes() == before

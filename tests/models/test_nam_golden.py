@@ -11,6 +11,7 @@ from models.nam.capture import read_capture
 from models.nam.graph import streaming_onnx
 from models.runtime import StreamingModel
 from models.units import Audio
+from tests.models.playing import play
 
 GOLDEN = [
     "5153",
@@ -49,16 +50,6 @@ def capture_of(golden: str, audio: Path) -> tuple[Path, float]:
         if path.exists():
             return path, size
     raise FileNotFoundError(name)
-
-
-def play(model: StreamingModel, source: Audio) -> Audio:
-    """The model's output for as many whole periods as ``source`` ``(1, frames)`` holds."""
-    period = model.period_frames
-    target = np.zeros((1, source.shape[1] // period * period), np.float32)
-    for start in range(0, target.shape[1], period):
-        span = slice(start, start + period)
-        model.process(source[:, span], target[:, span])
-    return target
 
 
 @pytest.mark.parametrize("golden", GOLDEN)

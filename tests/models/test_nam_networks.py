@@ -15,6 +15,7 @@ from models.nam.graph import load, streaming_onnx
 from models.runtime import StreamingModel
 from models.units import Audio
 from tests.models.nam_reference import Model, Signal, make, render, settled
+from tests.models.playing import play
 
 FRAMES = 240
 
@@ -175,16 +176,6 @@ def sound(frames: int = FRAMES, seed: int = 1) -> Audio:
     noise = np.random.default_rng(seed).normal(0.0, 0.5, (1, frames))
     noise[:, frames // 2 :] *= 0.05
     return noise.astype(np.float32)
-
-
-def play(model: StreamingModel, source: Audio) -> Audio:
-    """All whole periods of ``source`` through the model."""
-    period = model.period_frames
-    target = np.zeros((1, source.shape[1] // period * period), np.float32)
-    for start in range(0, target.shape[1], period):
-        span = slice(start, start + period)
-        model.process(source[:, span], target[:, span])
-    return target
 
 
 def check(capture: Capture, model: Model, periods: tuple[int, ...]) -> None:

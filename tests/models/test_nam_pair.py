@@ -14,6 +14,7 @@ from models.nam.pair import pair_onnx
 from models.runtime import StreamingModel
 from models.units import Audio
 from tests.models.nam_reference import Model, make
+from tests.models.playing import play
 from tests.models.test_nam_networks import FEATURES, array, sound, wavenet, write
 
 TWO_ARRAYS = FEATURES["two arrays"][1]
@@ -40,15 +41,6 @@ def pair(folder: Path) -> tuple[bytes, Capture, Capture]:
     graph = pair_onnx(a, b)
     assert graph is not None
     return graph, a, b
-
-
-def play(model: StreamingModel, source: Audio) -> Audio:
-    period = model.period_frames
-    target = np.zeros((model.channels, source.shape[1] // period * period), np.float32)
-    for start in range(0, target.shape[1], period):
-        span = slice(start, start + period)
-        model.process(source[:, span], target[:, span])
-    return target
 
 
 def alone(one: Capture, period: int, source: Audio) -> Audio:

@@ -15,7 +15,8 @@ from models.nam.capture import read_capture
 from models.nam.graph import streaming_onnx
 from models.runtime import StreamingModel
 from tests.models.nam_reference import make
-from tests.models.test_nam_networks import FEATURES, play, sound
+from tests.models.playing import play
+from tests.models.test_nam_networks import FEATURES, sound
 
 PERIOD = 16
 KINDS = ("two arrays", "lstm", "convnet", "linear", "no layer1x1, blocks")
