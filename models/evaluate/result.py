@@ -4,6 +4,7 @@ All distances are between sounds at −20 dBFS RMS, 48 kHz, one channel. Positio
 (tone A) to 1 (tone B).
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -137,7 +138,7 @@ class PairRow:
         """Whether saturation never turns back between the ends by more than the slack."""
         values = self.saturation
         sign = 1.0 if values[-1] >= values[0] else -1.0
-        steps = zip(values, values[1:], strict=False)
+        steps = itertools.pairwise(values)
         return all(sign * (after - before) >= -MONOTONE_SLACK for before, after in steps)
 
     @property
