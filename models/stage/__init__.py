@@ -1,0 +1,1 @@
+"""The `stage` morph: a small causal network on top of the blend, and what it learns from."""
