@@ -1,9 +1,16 @@
 """Families of tones whose in-between is known: what the stage network learns and is judged by."""
 
+from pathlib import Path
+
 from models.stage.families.captures import CaptureFamily
+from models.stage.families.cascades import CascadeFamily
 from models.stage.families.case import Case, Family, Positions
 from models.stage.families.drives import DriveFamily
+from models.stage.families.dynamics import SagFamily
 from models.stage.families.filters import Cabinets
+from models.stage.families.modulation import ModulationFamily
+from models.stage.families.space import SpaceFamily
+from models.stage.families.spectra import CabinetFamily, EqFamily
 from models.stage.split import Split, Use
 
 __all__ = ["Case", "Family", "Positions", "families"]
@@ -16,8 +23,17 @@ def families(split: Split, use: Use) -> list[Family]:
     """
     half, training = split.half(use), use == "train"
     cabinets = Cabinets([split.audio / file for file in half.cabinets], resize=training)
+    without = Cabinets([], resize=False)
     kinds = half.nonlinearities
+    captures = CaptureFamily([split.audio / file for file in half.captures], cabinets, training)
+    spaces = [split.audio / space if "/" in space else Path(space) for space in half.spaces]
     return [
-        CaptureFamily([split.audio / file for file in half.captures], cabinets, training),
+        captures,
         DriveFamily(kinds, cabinets, training),
+        SagFamily(kinds, cabinets, training),
+        CascadeFamily(kinds, captures, cabinets, training),
+        ModulationFamily(kinds, cabinets),
+        EqFamily(kinds, cabinets),
+        CabinetFamily(kinds, cabinets, without),
+        SpaceFamily(kinds, cabinets, spaces),
     ]

@@ -7,7 +7,7 @@ import numpy as np
 from models.nam.capture import read_capture
 from models.nam.graph import streaming_onnx
 from models.runtime import StreamingModel
-from models.stage.families.case import Case, Positions, between, drive_span, make_case
+from models.stage.families.case import Case, Positions, between, drive_span, make_case, span_words
 from models.stage.families.filters import (
     Cabinets,
     Response,
@@ -84,7 +84,7 @@ class CaptureFamily:
                 before = sections(random_bands(rng, 8.0))
             if rng.random() < 0.5:
                 behind = sections(random_bands(rng, 8.0))
-        name = f"{capture}, {cabinet_name}, {low_db:.0f}…{high_db:.0f} dB"
+        name = f"{capture}, {cabinet_name}, {span_words(low_db, high_db)}"
         return self.driven(
             guitar, capture, cabinet, positions, name, (low_db, high_db), before, behind
         )

@@ -68,3 +68,8 @@ def drive_span(rng: np.random.Generator, wide: bool) -> tuple[float, float]:
         return LOWEST_DB, 0.0
     low = rng.uniform(LOWEST_DB, -12.0)
     return low, rng.uniform(low + 12.0, 0.0)
+
+
+def span_words(low_db: float, high_db: float) -> str:
+    """A span of drive for a case's name."""
+    return f"drive {low_db:.0f} to {round(high_db)} dB"

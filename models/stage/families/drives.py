@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.quality import at_level
-from models.stage.families.case import Case, Positions, between, drive_span, make_case
+from models.stage.families.case import Case, Positions, between, drive_span, make_case, span_words
 from models.stage.families.filters import (
     Cabinets,
     Sections,
@@ -47,9 +47,10 @@ class Stage:
 class Oversampled:
     """A sound behind a stage's first equaliser, at 96 kHz: made once, driven many times."""
 
-    def __init__(self, sound: Audio, stage: Stage) -> None:
-        """Equalise, bring to −20 dBFS RMS, oversample."""
-        self.wave = oversampled(at_level(filtered(sound, stage.before)))
+    def __init__(self, sound: Audio, stage: Stage, level: bool = True) -> None:
+        """Equalise, bring to −20 dBFS RMS (unless ``level`` is off), oversample."""
+        equalised = filtered(sound, stage.before)
+        self.wave = oversampled(at_level(equalised) if level else equalised)
 
 
 def draw_stage(kinds: tuple[str, ...], rng: np.random.Generator) -> Stage:
@@ -94,5 +95,5 @@ class DriveFamily:
             gain_db = top_db + between(low_db, high_db, position)
             return through(stage.play(source, gain_db), cabinet)
 
-        name = f"{stage.kind} {top_db:.0f} dB, {cabinet_name}, {low_db:.0f}…{high_db:.0f} dB"
+        name = f"{stage.kind} {top_db:.0f} dB, {cabinet_name}, {span_words(low_db, high_db)}"
         return make_case(self.name, name, tone_at, positions)

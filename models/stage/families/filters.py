@@ -130,15 +130,23 @@ class Cabinets:
 
     def draw(self, rng: np.random.Generator) -> tuple[str, Response]:
         """One of them at random."""
-        name, response = self._responses[rng.integers(len(self._responses))]
+        return self._drawn(int(rng.integers(len(self._responses))), rng)
+
+    def _drawn(self, which: int, rng: np.random.Generator) -> tuple[str, Response]:
+        name, response = self._responses[which]
         if self._resize and rng.random() < 0.6:
             factor = float(rng.uniform(0.75, 1.33))
             return f"{name} × {factor:.2f}", resized(response, factor)
         return name, response
 
+    def draw_two(self, rng: np.random.Generator) -> list[tuple[str, Response]]:
+        """Two different ones in random order. Raises ``ValueError`` if there are fewer."""
+        picked = rng.choice(len(self._responses), 2, replace=False)
+        return [self._drawn(int(which), rng) for which in picked]
+
     def draw_or_none(self, rng: np.random.Generator) -> tuple[str, Response | None]:
-        """One of them, or a quarter of the time the bare sound."""
-        if rng.random() < 0.25:
+        """One of them, or a quarter of the time (always, if there is none) the bare sound."""
+        if not self._responses or rng.random() < 0.25:
             return "no cabinet", None
         return self.draw(rng)
 
