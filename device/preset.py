@@ -4,14 +4,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from device.errors import AudioFileError, PresetError
 from device.sound.blocks.settings import AnyBlock
 from device.sound.chain import ToneChain
+from device.sound.follow import Follow, FollowSettings
 from device.sound.morph import ENGINES
 from device.sound.parameter_path import Control, ParameterPath
 from device.sound.path import SoundPath
+from device.sound.scenes import MAXIMUM_SCENES, Scenes, SceneSettings, check_scenes
+from device.sound.steering import Steering
 from device.toml import Table, read_toml
 from models.errors import ModelError
 
@@ -48,6 +51,14 @@ class MorphTable(Table):
     engine: Literal[tuple(ENGINES)] = "crossfade"  # type: ignore[valid-type]
     path: Literal["drive", "direct"] = "drive"
     law: Literal["linear"] = "linear"
+    follow: FollowSettings = FollowSettings()
+    scenes: list[SceneSettings] = Field(default=[], max_length=MAXIMUM_SCENES)
+    scenes_loop: bool = False
+
+    @model_validator(mode="after")
+    def _scenes_last(self) -> "MorphTable":
+        check_scenes(self.scenes, self.scenes_loop)
+        return self
 
 
 class OutputTable(Table):
@@ -91,8 +102,26 @@ class Preset:
                 raise PresetError(f"{self.file}: {place}: {error}") from None
         return ToneChain(blocks, tone.level_db)
 
-    def path(self, interface_dbu: float | None = None) -> SoundPath | ParameterPath:
+    def path(
+        self, interface_dbu: float | None = None, scenes: bool = True
+    ) -> SoundPath | ParameterPath:
         """Make the whole way through the preset, unprepared. Raises ``PresetError``.
+
+        ``scenes = False`` leaves the position to the knob and to ``follow``.
+        """
+        way = self._way(interface_dbu)
+        way.steering = self._steering(scenes)
+        return way
+
+    def _steering(self, with_scenes: bool) -> Steering | None:
+        """What moves the position besides the knob, if anything."""
+        table = self.table.morph
+        follow = Follow(table.follow, self.table.input.gain_db) if table.follow.depth else None
+        scenes = Scenes(table.scenes, table.scenes_loop) if with_scenes and table.scenes else None
+        return None if follow is None and scenes is None else Steering(follow, scenes)
+
+    def _way(self, interface_dbu: float | None) -> SoundPath | ParameterPath:
+        """The way without what steers it.
 
         Where both tones have one shape, the knob turns the controls of one chain; ``path =
         "direct"`` asks for the blend all the same.

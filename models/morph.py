@@ -45,11 +45,12 @@ def select_ends(
 def selected_end(position: Positions) -> int | None:
     """0 or 1 when the whole period rests at that end, else None.
 
-    The position is monotone within a period, so its first and last frame decide.
+    The position may rise and fall within a period (it may follow the playing), so every frame
+    counts; a first frame between the ends decides at once.
     """
-    first, last = position[0], position[-1]
-    if first <= 0.0 and last <= 0.0:
+    first = position[0]
+    if first <= 0.0 and position.max() <= 0.0:
         return 0
-    if first >= 1.0 and last >= 1.0:
+    if first >= 1.0 and position.min() >= 1.0:
         return 1
     return None

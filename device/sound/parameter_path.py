@@ -14,6 +14,7 @@ from device.sound.block import Parameter, Resettable
 from device.sound.chain import ToneChain
 from device.sound.delay import Delay
 from device.sound.ramp import SmoothGain
+from device.sound.steering import Steering
 from models.morph import Positions
 from models.units import Audio
 
@@ -44,6 +45,9 @@ class ParameterPath:
     To a player it is the same as a ``SoundPath``. Controls are moved at most once a period, and
     arrive on their ramps.
     """
+
+    steering: Steering | None = None
+    """What moves the position besides the knob; the player runs it."""
 
     def __init__(
         self,

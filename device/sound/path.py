@@ -7,6 +7,7 @@ from device.sound.chain import ToneChain
 from device.sound.delay import Delay
 from device.sound.morph import MorphEngine
 from device.sound.ramp import SmoothGain
+from device.sound.steering import Steering
 from device.sound.twin import TwinCapture, join_captures
 from models.morph import Positions
 from models.units import Audio
@@ -22,6 +23,9 @@ class SoundPath:
     takes longest, and ``latency_frames`` never changes while playing. Where both tones have a
     capture and the two can, they are played as one network (``device.sound.twin``).
     """
+
+    steering: Steering | None = None
+    """What moves the position besides the knob; the player runs it."""
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ import numpy as np
 
 from device.sound.block import Resettable
 from device.sound.ramp import Curve, Fade, Glide, SmoothValue
+from device.sound.steering import Steering
 from models.units import Audio
 
 
@@ -15,6 +16,8 @@ class Playable(Protocol):
 
     name: str
     parts: tuple[Resettable, ...]
+    steering: Steering | None
+    """What moves the position besides the knob; the player runs it."""
 
     @property
     def latency_frames(self) -> int:
@@ -47,7 +50,10 @@ class Player:
     """
 
     glide: Glide
-    """The knob's position as it is heard; exists after ``prepare``."""
+    """The knob's own way; exists after ``prepare``."""
+
+    position: float
+    """The position that was played last: the knob's, or what scenes and follow make of it."""
 
     def __init__(self, bank: Sequence[Playable], active: int = 0) -> None:
         """Take at least one unprepared path; ``active`` is the one that plays first."""
@@ -61,6 +67,9 @@ class Player:
         """Prepare every preset and allocate; the knob rests at ``position``."""
         for path in self.bank:
             path.prepare(rate_hz, period_frames)
+            if path.steering is not None:
+                path.steering.prepare(rate_hz, period_frames)
+        self.position = position
         self.glide = Glide(position, rate_hz, period_frames)
         self._change = Fade(rate_hz, period_frames)
         self._leaving: Playable | None = None
@@ -81,6 +90,12 @@ class Player:
     def nan_periods(self) -> int:
         """Periods in which a tone of any preset gave a NaN and was reset."""
         return sum(path.nan_periods for path in self.bank)
+
+    def forget_knob(self) -> None:
+        """Take the knob's next position for where it rests, not for a turn that ends scenes."""
+        for path in self.bank:
+            if path.steering is not None:
+                path.steering.forget_knob()
 
     def select(self, index: int) -> None:
         """Change to a preset of the bank; while a change is under way, once that has ended.
@@ -105,10 +120,14 @@ class Player:
             self._begin_change()
         moving = self._dryness.moving()
         dryness = self._dryness.advance() if moving else self._dryness.value
-        self._play(self.bank[self.active], source, positions, dryness, target)
+        path = self.bank[self.active]
+        steered = self._steered(path, source, position, positions)
+        self.position = float(steered[-1])
+        self._play(path, source, steered, dryness, target)
         if self._leaving is not None:
             fade = self._change.advance()
-            self._play(self._leaving, source, positions, dryness, self._new)
+            steered = self._steered(self._leaving, source, position, positions)
+            self._play(self._leaving, source, steered, dryness, self._new)
             np.subtract(target, self._new, out=target)
             np.multiply(target, fade, out=target)
             np.add(target, self._new, out=target)
@@ -124,6 +143,9 @@ class Player:
             self._tidy(parts=len(self._untidy.parts))
         self._leaving = self.bank[self.active]
         self.active = self._wanted
+        steering = self.bank[self.active].steering
+        if steering is not None:
+            steering.start()
         self.preset_changes += 1
         self._change.start()
 
@@ -139,6 +161,12 @@ class Player:
         self._tidied += parts
         if self._tidied >= len(path.parts):
             self._untidy = None
+
+    def _steered(self, path: Playable, source: Audio, knob: float, positions: Curve) -> Curve:
+        """The positions that one preset makes of the knob's."""
+        if path.steering is None:
+            return positions
+        return path.steering.process(source, knob, positions)
 
     def _play(
         self,

@@ -26,8 +26,9 @@ class MorphEngine(ABC):
     def process(self, a: Audio, b: Audio, position: Positions, target: Audio) -> None:
         """Morph one period ``(1, period_frames)`` into ``target``, which is neither input.
 
-        ``position`` holds one value in 0…1 per frame, monotone within the period. Where it is
-        exactly 0 or 1 the output is tone A or B bit for bit, whatever the other holds.
+        ``position`` holds one value in 0…1 per frame, which may rise and fall within the period,
+        no faster than ``ramp.SLEW_S`` and a follow's together. Where it is exactly 0 or 1 the
+        output is tone A or B bit for bit, whatever the other holds.
         """
 
     @abstractmethod
