@@ -9,7 +9,8 @@ SETUP := deploy/host-setup
 PACKAGES := models device build deploy hil tests
 
 # build/ is a folder, so every target is declared to be none.
-.PHONY: help run test check lint types imports resolve fmt bench hil soak setup lock clean distclean \
+.PHONY: help run test check lint types imports resolve fmt bench evaluate train hil soak \
+	setup lock clean distclean \
 	$(PACKAGES)
 
 .DEFAULT_GOAL := help
@@ -55,6 +56,15 @@ bench: ## Measure what each block and engine costs per period; out/bench.json
 	@$(SETUP) run
 	@mkdir -p out
 	@$(PY) -m device bench --json-file out/bench.json
+
+# ARGS is passed on, such as ARGS="--quick"; CDPAM=1 installs that measure too, which takes gigabytes.
+evaluate: ## How near the tones in between come, against the crossfade; out/evaluate
+	@$(SETUP) $(if $(CDPAM),cdpam,evaluate)
+	@$(PY) -m models evaluate --out out/evaluate $(ARGS)
+
+train: ## Train the stage network anew, ARGS="..." as python -m models train --help says
+	@$(SETUP) training
+	@$(PY) -m models train $(ARGS)
 
 hil: ## The bench suites; not in this version, so this fails
 	@echo "The bench suites (hil/) are not in this version of Purga: nothing was run." >&2
