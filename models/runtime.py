@@ -2,10 +2,12 @@
 
 A streaming graph has one input ``source`` and one output ``target``; every other output is a
 memory, and an input ``<memory>@<lag>`` is what that memory was ``lag`` periods ago
-(``models.nam.builder``). Each memory gets a ring of buffers, and every rotation of the rings a
-binding of its own, all made when the model is loaded: a period is one copy in, one run on
-buffers that are bound already, and one copy out.
+(``models.streaming.builder``). Each memory gets a ring of buffers, and every rotation of the
+rings a binding of its own, all made when the model is loaded: a period is one copy in, one run
+on buffers that are bound already, and one copy out.
 """
+
+from collections.abc import Iterable
 
 import numpy as np
 import onnx
@@ -13,8 +15,8 @@ import onnxruntime
 from onnx import numpy_helper
 
 from models.errors import ModelError
-from models.nam.builder import PREWARM, SOURCE, TARGET
-from models.nam.period import for_period
+from models.streaming.builder import PREWARM, SOURCE, TARGET
+from models.streaming.period import for_period
 from models.units import Audio
 
 LONGEST_PERIOD_FRAMES = 65_536
@@ -43,9 +45,10 @@ class StreamingModel:
             self._session = onnxruntime.InferenceSession(
                 fixed.SerializeToString(), _options(), providers=["CPUExecutionProvider"]
             )
-            self._shape = (_channels(fixed), period_frames)
-            self._source = np.zeros((1, *self._shape), np.float32)
-            self._target = np.zeros((1, *self._shape), np.float32)
+            self._source_shape = (_channels(fixed.graph.input, SOURCE), period_frames)
+            self._target_shape = (_channels(fixed.graph.output, TARGET), period_frames)
+            self._source = np.zeros((1, *self._source_shape), np.float32)
+            self._target = np.zeros((1, *self._target_shape), np.float32)
             # As callers shape their audio.
             self._entry, self._exit = self._source[0], self._target[0]
             self._rings = self._make_rings(before)
@@ -53,7 +56,9 @@ class StreamingModel:
                 name: [np.zeros_like(buffer) for buffer in ring]
                 for name, ring in self._rings.items()
             }
-            self._parts = [self._parts_of(channel) for channel in range(self.channels)]
+            # Only where each channel has a network of its own can one be reset alone.
+            alone = self._source_shape == self._target_shape
+            self._parts = [self._parts_of(row) for row in range(self.channels if alone else 0)]
             self._bindings = self._bind()
         except Exception as error:
             # The libraries raise many kinds of their own; a damaged model is one kind to us.
@@ -71,21 +76,23 @@ class StreamingModel:
     @property
     def period_frames(self) -> int:
         """Frames in each period."""
-        return self._shape[1]
+        return self._source_shape[1]
 
     @property
     def channels(self) -> int:
-        """Channels in and out: one for each capture that the model holds."""
-        return self._shape[0]
+        """Channels in: for captures, one for each that the model holds, and as many out."""
+        return self._source_shape[0]
 
     def process(self, source: Audio, target: Audio) -> None:
         """Turn one period of ``source`` into ``target``, ``(channels, period_frames)`` float32.
 
-        Full scale is ±1. Both may be the same array. Raises ``ValueError`` on another shape.
+        Full scale is ±1. Both may be the same array where as many channels go out as in. Raises
+        ``ValueError`` on another shape.
         """
-        if source.shape != self._shape or target.shape != self._shape:
+        if source.shape != self._source_shape or target.shape != self._target_shape:
             raise ValueError(
-                f"The period is {source.shape} to {target.shape}, expected {self._shape}."
+                f"The period is {source.shape} to {target.shape}, expected {self._source_shape} "
+                f"to {self._target_shape}."
             )
         np.copyto(self._entry, source)
         turn = self._turn
@@ -197,11 +204,11 @@ def _options() -> onnxruntime.SessionOptions:
     return options
 
 
-def _channels(model: onnx.ModelProto) -> int:
-    source = next(value for value in model.graph.input if value.name == SOURCE)
-    channels = int(source.type.tensor_type.shape.dim[1].dim_value)
+def _channels(values: Iterable[onnx.ValueInfoProto], name: str) -> int:
+    signal = next(value for value in values if value.name == name)
+    channels = int(signal.type.tensor_type.shape.dim[1].dim_value)
     if channels < 1:
-        raise ValueError(f"{SOURCE} has {channels} channels")
+        raise ValueError(f"{name} has {channels} channels")
     return channels
 
 

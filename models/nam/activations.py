@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.nam import limits
-from models.nam.builder import Builder
 from models.nam.fields import Fields, Place, describe, entries, number, text
+from models.streaming.builder import Builder
 
 NAMES = (
     "Tanh",

@@ -23,13 +23,13 @@ import numpy as np
 import onnx
 
 from models.errors import PurgaError
-from models.nam.builder import SOURCE, Builder
 from models.nam.capture import Capture, read_capture
 from models.nam.graph import streaming_onnx
 from models.nam.pair import pair_onnx
 from models.nam.wavenet import WaveNet
-from models.nam.weights import Convolution
 from models.runtime import StreamingModel
+from models.streaming.builder import SOURCE, Builder
+from models.streaming.convolution import Convolution
 
 ROUNDS = 9
 SECONDS_PER_ROUND = 0.15

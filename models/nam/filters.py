@@ -6,9 +6,10 @@ import numpy as np
 
 from models.nam import limits
 from models.nam.activations import Activation, add_activation, read_activation
-from models.nam.builder import Builder
 from models.nam.fields import Fields
-from models.nam.weights import Convolution, Source
+from models.nam.weights import Source
+from models.streaming.builder import Builder
+from models.streaming.convolution import Convolution
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,20 +4,20 @@ from pathlib import Path
 
 import numpy as np
 
-from models.nam.builder import SOURCE, Builder
 from models.nam.capture import Capture, Network, Sequence, read_capture
 from models.nam.filters import ConvNet, Linear, add_convnet, add_linear
 from models.nam.lstm import Lstm, add_lstm
 from models.nam.wavenet import WaveNet
 from models.nam.wavenet_graph import add_wavenet
 from models.runtime import StreamingModel
+from models.streaming.builder import SOURCE, Builder
 
 
 def streaming_onnx(capture: Capture) -> bytes:
     """The capture as a serialised ONNX model for ``models.runtime.StreamingModel``.
 
     ``source`` and ``target`` are ``(1, 1, period)`` float32, full scale ±1, any period;
-    ``models.nam.builder`` states how memory is named. Nothing is lost: the graph holds the
+    ``models.streaming.builder`` states how memory is named. Nothing is lost: the graph holds the
     capture's weights in float32.
     """
     graph = Builder()

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.nam import limits
-from models.nam.builder import Builder
 from models.nam.fields import Fields
-from models.nam.weights import Array, Convolution, Source
+from models.nam.weights import Source
+from models.streaming.builder import Builder
+from models.streaming.convolution import Array, Convolution
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,9 +12,9 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from models.nam.builder import DELAY
 from models.nam.capture import Capture
 from models.nam.graph import streaming_onnx
+from models.streaming.builder import DELAY
 
 _ACTIVATIONS = {"Clip", "HardSwish", "LeakyRelu", "Relu", "Sigmoid", "Softsign", "Tanh"}
 _ARITHMETIC = {"Abs", "Add", "Div", "Greater", "Identity", "Less", "Mul", "Sub", "Sum", "Where"}

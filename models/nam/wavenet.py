@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from models.nam import limits
 from models.nam.activations import Activation, read_activation
 from models.nam.fields import Fields, describe, entries, flag, text
-from models.nam.weights import Convolution
+from models.streaming.convolution import Convolution
 
 if TYPE_CHECKING:
     from models.nam.capture import Network

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.nam.activations import Activation, add_activation
-from models.nam.builder import Builder
 from models.nam.wavenet import Film, Layer, LayerArray, WaveNet
-from models.nam.weights import Convolution
+from models.streaming.builder import Builder
+from models.streaming.convolution import Convolution
 
 _BEFORE_SUM = (
     "conv_pre_film",

@@ -13,7 +13,8 @@ from models.nam.wavenet import (
     WaveNetShape,
     slimmed,
 )
-from models.nam.weights import Convolution, Source
+from models.nam.weights import Source
+from models.streaming.convolution import Convolution
 
 if TYPE_CHECKING:
     from models.nam.capture import Network

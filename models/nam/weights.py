@@ -1,33 +1,12 @@
 """The flat weight list of a capture, handed out in the order that the trainer wrote it."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from models.nam import limits
 from models.nam.fields import Place, describe
-
-Array = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
-class Convolution:
-    """A causal convolution over time.
-
-    ``weight`` is ``(out, in, taps)``, the last tap the newest; ``bias`` is ``(out,)`` or
-    ``None``. Groups are written out: what a group does not see has weight 0.
-    """
-
-    weight: Array
-    bias: Array | None
-    dilation: int = 1
-
-    @property
-    def lookback_frames(self) -> int:
-        """How many past frames the convolution needs."""
-        return (int(self.weight.shape[2]) - 1) * self.dilation
+from models.streaming.convolution import Array, Convolution
 
 
 class Source(Protocol):

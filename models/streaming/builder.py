@@ -18,7 +18,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from models.nam.weights import Array, Convolution
+from models.streaming.convolution import Array, Convolution
 
 SOURCE = "source"
 TARGET = "target"

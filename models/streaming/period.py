@@ -18,8 +18,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from models.nam.builder import DELAY, PERIOD
-from models.nam.weights import Array
+from models.streaming.builder import DELAY, PERIOD
+from models.streaming.convolution import Array
 
 MOST_BLOCKS = 64
 """The largest lag in periods; beyond it the bindings would take more memory than they save."""

@@ -1,0 +1,1 @@
+"""Networks that play period by period: writing their graphs, and fixing them to a period."""
