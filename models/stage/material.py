@@ -84,6 +84,7 @@ def make_dataset(
         "frames": frames,
         "rate_hz": RATE_HZ,
         "seed": seed,
+        "split": split.digest,
         "families": [family.name for family in members],
     }
     arrays = _open(folder, settings)

@@ -1,5 +1,6 @@
 """Who trains and who judges: ``split.toml`` read, checked, and its guitar loaded."""
 
+import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ class Split:
     audio: Path
     train: Half
     test: Half
+    digest: str
+    """SHA-256 of the split's file: what was drawn under another split is other material."""
 
     def half(self, use: Use) -> Half:
         """The side for one use."""
@@ -72,8 +75,10 @@ def read_split(audio: Path = REAL_AUDIO, file: Path = SPLIT_FILE) -> Split:
             "give its place with --audio DIR."
         )
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-        split = Split(audio, _half(table["train"]), _half(table["test"]))
+        content = file.read_bytes()
+        table = tomllib.loads(content.decode("utf-8"))
+        digest = hashlib.sha256(content).hexdigest()
+        split = Split(audio, _half(table["train"]), _half(table["test"]), digest)
     except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise ModelError(
             f"{file} is no split ({type(error).__name__}: {error}); expected [train] and [test] "

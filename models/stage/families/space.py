@@ -11,11 +11,12 @@ from models.stage.families.case import Case, Positions, make_case
 from models.stage.families.drives import draw_tone
 from models.stage.families.filters import Cabinets, Response
 from models.stage.split import RATE_HZ, load
-from models.units import Audio
+from models.units import Audio, gain_from_db
 
 _LONGEST_S = 4.0
 _BANDS_HZ = (60.0, 400.0, 2000.0, 8000.0)
 _SILENT_DB = -60.0
+_MOST_MAKE_UP_DB = 20.0
 
 
 def noise_space(rng: np.random.Generator) -> Response:
@@ -69,8 +70,7 @@ class SpaceFamily:
         if response is None:
             response = noise_space(rng) if space_name == "noise" else echo_space(rng)
         share = float(rng.uniform(0.3, 1.0))
-        wet = signal.oaconvolve(tone[0], response)[None, : tone.shape[1]]
-        wet = at_level(np.asarray(wet, np.float32))
+        wet = _wet(tone, response)
 
         def tone_at(position: float) -> Audio:
             part = np.float32(share * position)
@@ -78,3 +78,13 @@ class SpaceFamily:
 
         name = f"{space_name}, mix to {share:.2f}, {tone_name}"
         return make_case(self.name, name, tone_at, positions)
+
+
+def _wet(tone: Audio, response: Response) -> Audio:
+    """The space alone, as loud as the tone unless it has hardly begun to sound."""
+    size = np.sqrt(np.sum(np.square(response, dtype=np.float64)))
+    wet = signal.oaconvolve(tone[0], response / np.float32(size))[None, : tone.shape[1]]
+    found = np.asarray(wet, np.float32)
+    most = np.float32(gain_from_db(_MOST_MAKE_UP_DB))
+    level = at_level(found)
+    return level if np.abs(level).max() <= most * np.abs(found).max() else found * most
