@@ -36,7 +36,8 @@ class TruthRow:
     """One family, one position, one method, where the tone in between is known.
 
     ``mean`` is over ``cases``; ``ratio`` is ``mean`` over that of ``crossfade``, figure by figure
-    (below 1 is nearer to the truth). ``loudness_error_lu`` is the mean distance, in LU, of the
+    (below 1 is nearer to the truth), and ``worst_lsd_ratio`` the largest ratio of a single case,
+    by log-spectral distance. ``loudness_error_lu`` is the mean distance, in LU, of the
     in-between sound's loudness from the straight line in dB between those of the ends, before
     the sound is brought to −20 dBFS.
     """
@@ -47,6 +48,7 @@ class TruthRow:
     cases: int
     mean: Distances
     ratio: Distances
+    worst_lsd_ratio: float
     loudness_error_lu: float
 
 
