@@ -66,6 +66,7 @@ def _render(parser: argparse.ArgumentParser) -> None:
     knob = parser.add_mutually_exclusive_group(required=True)
     knob.add_argument("--position", type=_unit, metavar="0…1", help="hold the knob there")
     knob.add_argument("--sweep", action="store_true", help="turn it from tone A to tone B")
+    knob.add_argument("--scenes", action="store_true", help="let the preset's scenes move it")
 
 
 def _tone(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from device.config import Config, default_runtime, interface_level_dbu, load_config
 from device.errors import ConfigError
@@ -72,7 +73,11 @@ def render(options: argparse.Namespace) -> Outcome:
 
     preset = read_preset(options.preset)
     rendered = render_tool.render(
-        preset, options.source, options.target, script, interface_level_dbu(options.config)
+        preset,
+        options.source,
+        options.target,
+        None if options.scenes else script,
+        interface_level_dbu(options.config),
     )
     return _rendered(rendered, options)
 
@@ -104,11 +109,31 @@ def _rendered(rendered: Rendered, options: argparse.Namespace) -> Outcome:
         f"{figures['peak_dbfs']} dBFS, RMS {figures['rms_dbfs']} dBFS, latency compensated "
         f"{rendered.latency_frames} frames"
     ]
+    lines += _steered_lines(rendered)
     if beyond:
         lines.append(f"{beyond} samples lie beyond full scale; lower output.level_db to play it")
     if rendered.nan_periods:
         lines.append(f"{rendered.nan_periods} periods held a NaN and were faded out")
     return Outcome(lines, figures)
+
+
+def _steered_lines(rendered: Rendered) -> list[str]:
+    """Where the position was, in a render with a knob; and how loud the playing, where it led."""
+    if rendered.trace is None:
+        return []
+    figures: Any = rendered.trace.summary()
+    at = figures["position"]
+    lines = []
+    if at["lowest"] != at["highest"]:
+        lines.append(f"position {at['lowest']:.3f}…{at['highest']:.3f}, mean {at['mean']:.3f}")
+    if "playing_dbfs" in figures:
+        level = figures["playing_dbfs"]
+        lines.append(
+            f"playing, after input gain: p10 {level['p10']}, p50 {level['p50']}, p90 "
+            f"{level['p90']}, highest {level['p100']} dBFS; "
+            "follow.from_db and to_db belong between them"
+        )
+    return lines
 
 
 def bench(options: argparse.Namespace) -> Outcome:
@@ -150,6 +175,8 @@ def status_lines(reading: Reading) -> list[str]:
     lines = [
         f"audio        {state}" + ("" if resident else "; these are its last numbers"),
         f"playing      preset {values['preset']}, position {values['position_ppm'] / 1e6:.3f}"
+        + f", knob {values['knob_ppm'] / 1e6:.3f}"
+        + (", scenes" if values["scenes"] else "")
         + (", bypassed" if values["bypass"] else "")
         + (", interface absent" if values["absent"] else ""),
         f"latency      interface {interface} + preset {blocks} = {total} frames, "

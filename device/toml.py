@@ -69,13 +69,13 @@ def _place(location: tuple[int | str, ...]) -> str:
     """``("tone", "a", "chain", 0, "nam", "file")`` → ``tone.a.chain[0].file``."""
     place = ""
     after_index = False
-    for part in location:
+    for index, part in enumerate(location):
         if isinstance(part, int):
             place += f"[{part}]"
             after_index = True
             continue
-        # pydantic puts the tag of a union behind its index; it is no key of the file.
-        if not after_index:
+        # pydantic puts the tag of a union between an index and a key; it is no key of the file.
+        if not after_index or index == len(location) - 1:
             place += f".{part}" if place else part
         after_index = False
     return place or "the file"

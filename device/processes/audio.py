@@ -18,8 +18,8 @@ HEARTBEAT_S = 0.010
 class PeriodLog(Protocol):
     """Keeps every period's figures; only simulated runs, which have an end, do so."""
 
-    def add(self, busy_ns: int, position: float) -> None:
-        """Store one period. Allocates nothing."""
+    def add(self, busy_ns: int, position: float, knob: float) -> None:
+        """Store one period: what was played, and where the knob stood. Allocates nothing."""
 
 
 class AudioLoop:
@@ -59,6 +59,7 @@ class AudioLoop:
         self._guard = OutputGuard(rate_hz, frames)
         self._broken_preset = -1
         self._asked_preset = player.active
+        self._heard = False
         for name, value in (
             ("rate_hz", rate_hz),
             ("period_frames", frames),
@@ -106,9 +107,13 @@ class AudioLoop:
             # A control process that was restarted counts its packets from the beginning.
             self.control.sequence = 0
         link = self._link
-        if link.receive(self.control) and periods == 0:
-            # Before the first sound the knob is where it is; there is nothing to glide from.
-            self._player.glide.jump(self.control.position)
+        if link.receive(self.control) and not self._heard:
+            self._heard = True
+            # Nobody turned the knob: it is only now known where it is.
+            self._player.forget_knob()
+            if periods == 0:
+                # Before the first sound there is nothing to glide from.
+                self._player.glide.jump(self.control.position)
         if periods % self._heartbeat_periods == 0:
             link.send(self._heartbeat.pack())
         if not link.alive:
@@ -150,12 +155,13 @@ class AudioLoop:
         heartbeat.periods += 1
         heartbeat.preset = player.active
         heartbeat.absent = status == PortStatus.ABSENT
-        position = player.glide.position
+        position, knob = player.position, player.glide.position
         meters.store("absent", heartbeat.absent)
         meters.store("position_ppm", int(position * 1e6))
+        meters.store("knob_ppm", int(knob * 1e6))
         meters.store("periods", heartbeat.periods)
         if self._log is not None:
-            self._log.add(busy_ns, position)
+            self._log.add(busy_ns, position, knob)
         if heartbeat.periods % self._heartbeat_periods == 0:
             self._note_rarely()
 
@@ -171,6 +177,7 @@ class AudioLoop:
         meters.store("clipped_periods", guard.clipped_periods)
         meters.store("peak_ppm", int(min(guard.peak, 1e6) * 1e6))
         meters.store("bypass", self.control.bypass)
+        meters.store("scenes", player.scenes_play)
         meters.store("knob_faults", self.control.knob_faults)
         # A port may measure its buffers only once it is open.
         meters.store("interface_frames", getattr(self._port, "latency_frames", 0))

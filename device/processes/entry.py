@@ -34,13 +34,15 @@ class RunLog:
         """Allocate for all of them."""
         self.busy_ns: npt.NDArray[np.int64] = np.zeros(periods, np.int64)
         self.positions = np.zeros(periods, np.float64)
+        self.knob = np.zeros(periods, np.float64)
         self._next = 0
 
-    def add(self, busy_ns: int, position: float) -> None:
-        """Store one period."""
+    def add(self, busy_ns: int, position: float, knob: float) -> None:
+        """Store one period: what was played, and where the knob stood."""
         index = self._next
         self.busy_ns[index] = busy_ns
         self.positions[index] = position
+        self.knob[index] = knob
         self._next = index + 1
 
 
@@ -90,7 +92,7 @@ def run_audio(config: Config, sound: Path | None = None, out: Path | None = None
         frames = guitar.shape[1] - latency
         write_sound(out / "run.wav", side.port.played[:, latency : latency + frames], audio.rate_hz)
         with whole_file(out / RECORD_FILE) as temporary, temporary.open("wb") as file:
-            np.savez(file, busy_ns=log.busy_ns, positions=log.positions)
+            np.savez(file, busy_ns=log.busy_ns, positions=log.positions, knob=log.knob)
         about = describe(player.bank[player.active])
         about["peak_resident_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         with whole_file(out / PATH_FILE) as temporary:

@@ -44,7 +44,9 @@ GAUGES: Mapping[str, str] = {
     "preset": "index of the preset that plays",
     "bypass": "1 while the dry sound is asked for",
     "absent": "1 while there is no interface",
-    "position_ppm": "knob position as heard, millionths",
+    "position_ppm": "position as played, by knob, scenes and follow, millionths",
+    "knob_ppm": "where the knob stands, millionths",
+    "scenes": "1 while scenes move the position, not the knob",
     "peak_ppm": "largest output magnitude before the guard, millionths of full scale",
     "total_periods": "length of a simulated run, periods; 0 where it has no end",
 }

@@ -86,11 +86,14 @@ class Follow:
         self._grid = np.arange(blocks, dtype=np.intp) * frames
         self._starts = np.zeros(blocks, np.intp)
         self._peaks = np.zeros(blocks, np.float32)
-        self._steps = (np.arange(1, frames + 1, dtype=np.float32) / frames)[None, :]
-        self._from = np.zeros((blocks, 1), np.float32)
-        self._rise = np.zeros((blocks, 1), np.float32)
-        self._ramps = np.zeros((blocks, frames), np.float32)
-        self._curve = self._ramps.reshape(-1)
+        # For every frame, counted from the start of the block in which a period begins: which
+        # block it is in, and how far. Broadcasting would say the same, but allocates.
+        self._block_of = np.repeat(np.arange(blocks, dtype=np.intp), frames)
+        self._way = np.tile(np.arange(1, frames + 1, dtype=np.float32) / frames, blocks)
+        self._from = np.zeros(blocks, np.float32)
+        self._rise = np.zeros(blocks, np.float32)
+        self._curve = np.zeros(period_frames, np.float32)
+        self._base = np.zeros(period_frames, np.float32)
         self.start()
 
     def start(self) -> None:
@@ -121,16 +124,19 @@ class Follow:
             # Comparisons with NaN are false.
             if peak > self._peak:
                 self._peak = peak
-            self._from[index, 0] = self._before
-            self._rise[index, 0] = self._now - self._before
+            self._from[index] = self._before
+            self._rise[index] = self._now - self._before
             if index < whole:
                 self._before, self._now = self._now, self._next(self._peak)
                 self._peak = 0.0
         self._filled = rest
-        ramps = self._ramps[:count]
-        np.multiply(self._steps, self._rise[:count], out=ramps)
-        np.add(ramps, self._from[:count], out=ramps)
-        np.add(positions, self._curve[filled : filled + period], out=positions)
+        curve, base = self._curve, self._base
+        block_of = self._block_of[filled : filled + period]
+        np.take(self._rise, block_of, out=curve, mode="clip")
+        np.multiply(curve, self._way[filled : filled + period], out=curve)
+        np.take(self._from, block_of, out=base, mode="clip")
+        np.add(curve, base, out=curve)
+        np.add(positions, curve, out=positions)
 
     def _next(self, peak: float) -> float:
         """What is added after one more block, whose largest magnitude was ``peak``."""

@@ -91,6 +91,12 @@ class Player:
         """Periods in which a tone of any preset gave a NaN and was reset."""
         return sum(path.nan_periods for path in self.bank)
 
+    @property
+    def scenes_play(self) -> bool:
+        """Whether scenes move the position of the preset that plays."""
+        steering = self.bank[self.active].steering
+        return steering is not None and steering.scenes_play
+
     def forget_knob(self) -> None:
         """Take the knob's next position for where it rests, not for a turn that ends scenes."""
         for path in self.bank:

@@ -217,7 +217,7 @@ def timeline(
         scale = wave.twinx()
         _draw_knob(scale, *knob, over_image=False)
         scale.set_yticks([0.0, 0.5, 1.0], ["A", "½", "B"], color=KNOB)
-        scale.set_ylabel("knob", color=KNOB, labelpad=2)
+        scale.set_ylabel("position", color=KNOB, labelpad=2)
         top = max(6.0 * math.ceil(float(image.level_db.max()) / 6.0), -60.0)
         octaves = math.log2(_HIGHEST_HZ / _LOWEST_HZ)
         drawn = colour.imshow(
@@ -250,7 +250,7 @@ def timeline(
         bar.set_label("dBFS", labelpad=2)
         label = (
             f"Waveform of the dry guitar and of what was played, and the spectrogram of what was "
-            f"played, over {length_s:.1f} seconds; the line is the knob from tone A to tone B."
+            f"played, over {length_s:.1f} seconds; the line is the position from tone A to tone B."
         )
         name = "time" if wide else "time-narrow"
         return Picture(_inline(figure, name, label), left, right)

@@ -5,13 +5,13 @@ to the DAC: here what lies beyond full scale is kept, counted and reported.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from device.errors import AudioFileError
+from device.errors import AudioFileError, PresetError
 from device.files import check_target, read_sound_at, write_sound
 from device.preset import Preset, Side
 from device.script import Script
@@ -21,9 +21,43 @@ from device.tools.progress import sound_bar
 from models.units import Audio, db_from_gain, rms_dbfs
 
 PERIOD_FRAMES = 1024
+STEERED_PERIOD_FRAMES = 64
+"""Period of a preset whose position follows the playing or scenes: that of the pedal, because
+controls of blocks move once a period."""
+
 RATE_HZ = 48000
+QUIET_DBFS = -80.0
+"""Below, the guitar rests, and says nothing about how loud it is played."""
+
 _BAR_FROM_S = 20.0
 """Sounds at least this long get a progress bar."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The position of each period's last frame, and what moved it."""
+
+    positions: npt.NDArray[np.float64]
+    """0…1, as played."""
+    levels_dbfs: npt.NDArray[np.float64] | None
+    """The guitar's level as ``follow`` heard it; None without."""
+
+    def summary(self) -> dict[str, object]:
+        """Lowest, mean and highest position, and the level's percentiles as JSON-able values."""
+        figures: dict[str, object] = {
+            "position": {
+                "lowest": round(float(self.positions.min()), 4),
+                "mean": round(float(self.positions.mean()), 4),
+                "highest": round(float(self.positions.max()), 4),
+            }
+        }
+        levels_dbfs = self.levels_dbfs
+        if levels_dbfs is not None and (playing := levels_dbfs > QUIET_DBFS).any():
+            figures["playing_dbfs"] = {
+                f"p{percent}": round(float(np.percentile(levels_dbfs[playing], percent)), 1)
+                for percent in (10, 50, 90, 100)
+            }
+        return figures
 
 
 @dataclass(frozen=True)
@@ -35,6 +69,8 @@ class Rendered:
     latency_frames: int
     nan_periods: int
     notes: tuple[str, ...] = ()
+    trace: Trace | None = None
+    """What was played when, of a render with a knob."""
 
     def summary(self) -> dict[str, object]:
         """Return figures as JSON-able values; ``beyond_full_scale`` counts samples over ±1."""
@@ -48,6 +84,7 @@ class Rendered:
             "nan_periods": self.nan_periods,
             "latency_frames": self.latency_frames,
             "notes": list(self.notes),
+            **({} if self.trace is None else self.trace.summary()),
         }
 
 
@@ -57,10 +94,11 @@ def play_through(
     position: Callable[[float], float],
     rate_hz: int = RATE_HZ,
     period_frames: int = PERIOD_FRAMES,
-) -> Audio:
+) -> tuple[Audio, Trace]:
     """Play all of ``guitar`` ``(1, frames)`` through an unprepared player, latency compensated.
 
-    ``position`` gives the knob 0…1 for a time in s. The output has the input's length.
+    ``position`` gives the knob 0…1 for a time in s. The output has the input's length; the trace
+    is what was played.
     """
     player.prepare(rate_hz, period_frames, position(0.0))
     latency = player.latency_frames
@@ -69,6 +107,8 @@ def play_through(
     source = np.zeros((1, periods * period_frames), np.float32)
     source[:, :frames] = guitar
     played = np.zeros_like(source)
+    positions, levels_dbfs = np.zeros(periods), np.zeros(periods)
+    steering = player.bank[player.active].steering
     # What is not finite or too loud is counted below, not warned of.
     with (
         np.errstate(all="ignore"),
@@ -79,19 +119,34 @@ def play_through(
             # The glide arrives with the period's last frame.
             target = position((stop - 1) / rate_hz)
             player.process(source[:, start:stop], target, played[:, start:stop])
+            positions[start // period_frames] = player.position
+            levels_dbfs[start // period_frames] = steering.level_dbfs if steering else 0.0
             bar.update(period_frames / rate_hz)
-    return played[:, latency : latency + frames]
+    follows = steering is not None and steering.follow is not None
+    trace = Trace(positions, levels_dbfs if follows else None)
+    return played[:, latency : latency + frames], trace
 
 
 def render(
     preset: Preset,
     source: Path,
     target: Path,
-    script: Callable[[float], Script],
+    script: Callable[[float], Script] | None,
     interface_dbu: float | None = None,
 ) -> Rendered:
-    """Render a file with the knob following ``script(duration in s)``, and write it."""
-    return _render(lambda: preset.path(interface_dbu), source, target, script)
+    """Render a file with the knob following ``script(duration in s)``, and write it.
+
+    Without a script the preset's scenes lead. Raises ``PresetError`` where it has none.
+    """
+    if script is None and not preset.table.morph.scenes:
+        raise PresetError(
+            f"{preset.file}: has no scenes; add morph.scenes, or give --position or --sweep"
+        )
+
+    def path() -> Playable:
+        return preset.path(interface_dbu, scenes=script is None)
+
+    return _render(path, source, target, script or (lambda _: Script()))
 
 
 def tone(
@@ -102,7 +157,10 @@ def tone(
     interface_dbu: float | None = None,
 ) -> Rendered:
     """Render one tone alone: what the preset plays with the knob at that end, bit for bit."""
-    return _render(lambda: preset.single(side, interface_dbu), source, target, lambda _: Script())
+    rendered = _render(
+        lambda: preset.single(side, interface_dbu), source, target, lambda _: Script()
+    )
+    return replace(rendered, trace=None)
 
 
 def _render(
@@ -112,10 +170,13 @@ def _render(
     check_target(target, source)
     notes: list[str] = []
     guitar = read_sound_at(source, RATE_HZ, notes)
-    player = Player([path()])
-    sound = play_through(player, guitar, script(guitar.shape[1] / RATE_HZ).position)
+    way = path()
+    player = Player([way])
+    knob = script(guitar.shape[1] / RATE_HZ).position
+    period = PERIOD_FRAMES if way.steering is None else STEERED_PERIOD_FRAMES
+    sound, trace = play_through(player, guitar, knob, RATE_HZ, period)
     write_sound(target, sound, RATE_HZ)
-    return Rendered(sound, RATE_HZ, player.latency_frames, player.nan_periods, tuple(notes))
+    return Rendered(sound, RATE_HZ, player.latency_frames, player.nan_periods, tuple(notes), trace)
 
 
 def morph(a: Path, b: Path, target: Path, engine: str, position: float) -> Rendered:

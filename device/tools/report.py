@@ -31,9 +31,10 @@ class RunRecord:
     """What one run did.
 
     ``sound`` and ``dry`` are ``(1, frames)``, at least one frame, the dry guitar aligned to the
-    sound by the latency. ``position_times_s`` and ``positions`` (0…1) are the knob's path, same
-    length. ``period_ms`` holds the processing time of every period in ms, and may be empty.
-    ``counters`` are counted states, ``counter_help`` one line for each. ``latency`` lists
+    sound by the latency. ``position_times_s`` and ``positions`` (0…1) are the path that was played,
+    same length; ``knob`` the knob's own, where scenes or the playing moved the position too
+    (None: the same). ``period_ms`` holds the processing time of every period in ms, and may be
+    empty. ``counters`` are counted states, ``counter_help`` one line for each. ``latency`` lists
     (where, block, frames) in the order of the signal: places named ``tone …`` lie side by side,
     all others in line after them; ``tones`` the blocks of each tone. ``plain_counters`` names the
     counters that count in any good run and so raise nothing.
@@ -57,6 +58,7 @@ class RunRecord:
     machine: Mapping[str, str]
     command: str
     plain_counters: Collection[str] = ("periods", "preset_changes")
+    knob: npt.NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         """Raise ``ValueError`` for a record that no run can have made."""
@@ -71,6 +73,11 @@ class RunRecord:
             raise ValueError(
                 f"the knob's path has {self.position_times_s.shape} times for "
                 f"{self.positions.shape} positions; expected as many, one-dimensional"
+            )
+        if self.knob is not None and self.knob.shape != self.positions.shape:
+            raise ValueError(
+                f"the knob has {self.knob.shape} places for {self.positions.shape} positions; "
+                "expected as many"
             )
 
 
@@ -92,7 +99,7 @@ def summary(record: RunRecord) -> dict[str, Any]:
     beside = [tone["frames"] for where, tone in tones.items() if where.startswith("tone ")]
     in_line = [tone["frames"] for where, tone in tones.items() if not where.startswith("tone ")]
     latency_frames = max(beside, default=0) + sum(in_line) if tones else None
-    moved = record.positions.size > 0
+    knob = record.positions if record.knob is None else record.knob
     return {
         "title": record.title,
         "preset": record.preset_name,
@@ -105,10 +112,9 @@ def summary(record: RunRecord) -> dict[str, Any]:
         "length_s": record.sound.shape[1] / rate_hz,
         "sound": _loudness(record.sound),
         "dry": _loudness(record.dry),
-        "knob": {
-            "lowest": float(record.positions.min()) if moved else None,
-            "highest": float(record.positions.max()) if moved else None,
-        },
+        "knob": _span(knob),
+        "position": _span(record.positions),
+        "steered": not np.array_equal(knob, record.positions),
         "levels": _levels(record),
         "periods": _periods(record.period_ms, limit_ms),
         "counters": {name: int(count) for name, count in record.counters.items()},
@@ -124,6 +130,12 @@ def summary(record: RunRecord) -> dict[str, Any]:
         "machine": dict(record.machine),
         "command": record.command,
     }
+
+
+def _span(positions: npt.NDArray[np.float64]) -> dict[str, float | None]:
+    if positions.size == 0:
+        return {"lowest": None, "highest": None}
+    return {"lowest": float(positions.min()), "highest": float(positions.max())}
 
 
 def _loudness(audio: Audio) -> dict[str, Any]:

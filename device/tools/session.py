@@ -41,8 +41,7 @@ def play(config: Config, options: argparse.Namespace, scratch: Path) -> Played:
         if options.input is not None or options.out is not None:
             raise ConfigError("--input and --out belong to the simulated board; leave them out")
         return Played(Supervisor({"audio": shared, "control": shared}, restart_audio=True).run())
-    for file in config.presets:
-        read_preset(file)
+    presets = [read_preset(file) for file in config.presets]
     out = (options.out or scratch / "out").absolute()
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -55,9 +54,11 @@ def play(config: Config, options: argparse.Namespace, scratch: Path) -> Played:
     for name in ("run.wav", RECORD_FILE, PATH_FILE, "report.html", "report.json"):
         (out / name).unlink(missing_ok=True)
     duration_s = sound.shape[1] / rate_hz
+    first = presets[config.first_preset].table.morph
     arguments = {
         "audio": [*shared, "--input", str(out / "input.wav"), "--out", str(out)],
-        "control": [*shared, "--duration", f"{duration_s:.6f}"],
+        # A knob that turned by itself would end the scenes.
+        "control": shared if first.scenes else [*shared, "--duration", f"{duration_s:.6f}"],
     }
     code = _play_with_progress(config, Supervisor(arguments, restart_audio=False), duration_s)
     if code != 0 or not (out / "run.wav").exists():
@@ -116,6 +117,7 @@ def _record(config: Config, options: argparse.Namespace, out: Path) -> RunRecord
         dry=dry,
         position_times_s=(np.arange(periods) + 1.0) * audio.period_frames / rate_hz,
         positions=log["positions"],
+        knob=log["knob"],
         period_ms=log["busy_ns"] / 1e6,
         counters={name: reading.values[name] for name in COUNTERS},
         counter_help=COUNTERS,

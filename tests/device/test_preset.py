@@ -41,7 +41,7 @@ def problem(folder: Path, text: str) -> str:
     return sentence
 
 
-def test_six_presets_cover_the_article_s_transitions() -> None:
+def test_bundled_presets_cover_the_article_s_transitions_and_what_moves_by_itself() -> None:
     names = [read_preset(file).name for file in bundled_presets()]
     assert names == [
         "Clean to lead",
@@ -50,7 +50,11 @@ def test_six_presets_cover_the_article_s_transitions() -> None:
         "Clean to chorus",
         "Phaser to lead",
         "Dry to ambient",
+        "Touch",
+        "Scenes",
     ]
+    moved = [read_preset(file).table.morph for file in bundled_presets()[6:]]
+    assert moved[0].follow.depth and moved[1].scenes
 
 
 def test_a_preset_is_read(tmp_path: Path) -> None:
