@@ -6,13 +6,19 @@ from collections.abc import Mapping
 import numpy as np
 
 from models.evaluate.result import Kind
-from models.quality import Decibels, at_level, log_spectrum_db, mel_spectrum_db
+from models.quality import Decibels, at_level, log_spectrum_db, loudness_lufs, mel_spectrum_db
 from models.stage.families.captures import Amplifier
 from models.stage.families.filters import Response, filtered, low_cut, through
-from models.units import Audio, gain_from_db
+from models.units import Audio, gain_from_db, rms_dbfs
 
 DRIVES_DB = tuple(float(level) for level in range(-36, 1, 3))
 """Where real tones are looked for, dB of input relative to the phrase's own level."""
+
+COMPARED_DBFS = -20.0
+"""The RMS level at which everything is compared."""
+
+LOUDNESS_LUFS = -20.0
+"""Both tones of a pair are brought here before they are morphed: a fair crossfade."""
 
 KEPT_TONES = 256
 """Rendered tones kept at once: about 1 MB each."""
@@ -23,8 +29,13 @@ Spectrum = Mapping[Kind, Decibels]
 
 def spectrum(sound: Audio) -> Spectrum:
     """What distances are taken on; the sound is brought to −20 dBFS RMS first."""
-    level = at_level(sound)
+    level = at_level(sound, COMPARED_DBFS)
     return {"lsd": log_spectrum_db(level), "mel": mel_spectrum_db(level)}
+
+
+def loudness_of(sound: Audio) -> float:
+    """Loudness in LUFS of a sound that may be far too quiet for the standard's absolute gate."""
+    return loudness_lufs(at_level(sound, COMPARED_DBFS)) + rms_dbfs(sound) - COMPARED_DBFS
 
 
 class Tones:
@@ -36,6 +47,7 @@ class Tones:
         """``guitar`` ``(1, frames)`` at 48 kHz plays through all of them."""
         self._amplifiers, self._cabinet, self._guitar = amplifiers, cabinet, guitar
         self._sounds: OrderedDict[tuple[str, float], Audio] = OrderedDict()
+        self._levels_db: dict[str, float] = {}
         self._real: dict[tuple[str, float], Spectrum] = {}
         # As between an amplifier and its speaker; the families do the same.
         self._coupling = low_cut(10.0)
@@ -52,6 +64,12 @@ class Tones:
                 self._sounds.popitem(last=False)
         self._sounds.move_to_end(key)
         return self._sounds[key]
+
+    def level_db(self, name: str) -> float:
+        """What brings the tone at its own drive to ``LOUDNESS_LUFS``, dB."""
+        if name not in self._levels_db:
+            self._levels_db[name] = LOUDNESS_LUFS - loudness_of(self.at(name, 0.0))
+        return self._levels_db[name]
 
     def real(self, name: str) -> list[Spectrum]:
         """The capture of a tone at every one of ``DRIVES_DB``: the real tones near it."""
