@@ -21,8 +21,10 @@ from device.sound.block import Block
 from device.sound.blocks.cab import CabBlock
 from device.sound.blocks.effects import EFFECTS, EffectBlock
 from device.sound.blocks.nam import NamBlock
+from device.sound.follow import Follow, FollowSettings
 from device.sound.morph import ENGINES
 from device.sound.player import Player
+from device.sound.steering import Steering
 from device.tools.machine import machine
 from device.tools.riff import riff
 from models.units import Audio
@@ -71,6 +73,7 @@ def _rows(folder: Path, preset: Path | None) -> Mapping[str, Callable[[int], Ste
     return {
         **{name: partial(_block_step, make) for name, make in blocks.items()},
         **{f"morph {kind}": partial(_morph_step, kind) for kind in ENGINES},
+        "follow": _follow_step,
         **{f"preset {file.stem}": partial(_preset_step, file) for file in presets},
         "changes all presets, 30 times": partial(_changing_step, presets),
     }
@@ -105,6 +108,17 @@ def _morph_step(kind: str, frames: int) -> Step:
     engine.prepare(RATE_HZ, frames)
     positions = np.full(frames, 0.5, np.float32)
     return lambda source, target: engine.process(source, source, positions, target)
+
+
+def _follow_step(frames: int) -> Step:
+    steering = Steering(Follow(FollowSettings(depth=1.0)))
+    steering.prepare(RATE_HZ, frames)
+    knob = np.zeros(frames, np.float32)
+
+    def step(source: Audio, _target: Audio) -> None:
+        steering.process(source, 0.0, knob)
+
+    return step
 
 
 def _preset_step(file: Path, frames: int) -> Step:
