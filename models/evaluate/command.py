@@ -30,6 +30,7 @@ def main(argv: Sequence[str]) -> int:
         families=args.families,
         pairs=args.pairs,
         cabinet=args.cabinet,
+        sounds=args.out is not None,
         quick=args.quick,
         seed=args.seed,
         command=shlex.join(["python", "-m", "models", "evaluate", *argv]),

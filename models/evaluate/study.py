@@ -44,13 +44,17 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked for. ``None`` stands for everything there is, an empty tuple for nothing."""
+    """What is asked for. ``None`` stands for everything there is, an empty tuple for nothing.
+
+    ``stage`` is a network instead of the one that ships; ``sounds`` keeps those of some cases.
+    """
 
     audio: Path
     stage: Path | None = None
     families: tuple[str, ...] | None = None
     pairs: tuple[Pair, ...] | None = None
     cabinet: str = ""
+    sounds: bool = False
     quick: bool = False
     seed: int = 1
     command: str = "python -m models evaluate"
@@ -97,6 +101,8 @@ class Study:
         self._phrases = phrases(self._split, "test")
         self._families = _chosen(judged_families(self._split), order.families)
         captures = sorted((order.audio / "nam").glob("*.nam"))
+        name = order.cabinet
+        self._cabinet = read_cabinet(_cabinet_file(order.audio, name)) if name else None
         self._pairs = _pairs(order, [file.stem for file in captures])
         names = {split_name(name)[0] for pair in self._pairs for name in pair}
         self._amplifiers = {file.stem: Amplifier(file) for file in captures if file.stem in names}
@@ -134,7 +140,7 @@ class Study:
                 # The first two are enough for the measure that takes seconds a sound.
                 here = hear(case, self._methods, self._cdpam if number < 2 else None)
                 heard += here
-                if number == 0:
+                if number == 0 and self._order.sounds:
                     self._keep_case(f"{name}: {case.name}", case, here)
             found += rows(name, heard)
         return found
@@ -142,9 +148,7 @@ class Study:
     def _judge_pairs(self) -> tuple[list[PairRow], list[Plane]]:
         if not self._pairs:
             return [], []
-        name = self._order.cabinet
-        cabinet = read_cabinet(_cabinet_file(self._order.audio, name)) if name else None
-        tones = Tones(self._amplifiers, cabinet, self._guitar())
+        tones = Tones(self._amplifiers, self._cabinet, self._guitar())
         morphs = self._methods | {"chain": blend}
         found: list[PairRow] = []
         planes: list[Plane] = []
@@ -174,7 +178,8 @@ class Study:
 
     def _keep_way(self, pairing: Pairing, route: Route, label: str, morph: Morph) -> None:
         pair = pairing.a, pairing.b
-        if pair not in HEARD_PAIRS and len(self._pairs) > len(HEARD_PAIRS):
+        chosen = pair in HEARD_PAIRS or len(self._pairs) <= len(HEARD_PAIRS)
+        if not self._order.sounds or not chosen:
             return
         name = " → ".join(pair)
         self._sounds.add(name, "a", "", 0.0, play(pairing, route.at(0.0), morph))

@@ -2,12 +2,12 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 
 from models.evaluate.result import Kind
 from models.quality import Decibels, at_level, log_spectrum_db, loudness_lufs, mel_spectrum_db
-from models.stage.families.captures import Amplifier
 from models.stage.families.filters import Response, filtered, low_cut, through
 from models.units import Audio, gain_from_db, rms_dbfs
 
@@ -36,6 +36,13 @@ def spectrum(sound: Audio) -> Spectrum:
 def loudness_of(sound: Audio) -> float:
     """Loudness in LUFS of a sound that may be far too quiet for the standard's absolute gate."""
     return loudness_lufs(at_level(sound, COMPARED_DBFS)) + rms_dbfs(sound) - COMPARED_DBFS
+
+
+class Amplifier(Protocol):
+    """What plays a whole sound, always from rest: ``models.stage.families.captures.Amplifier``."""
+
+    def play(self, sound: Audio) -> Audio:
+        """``(1, frames)`` at 48 kHz, no delay."""
 
 
 class Tones:
