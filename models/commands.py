@@ -42,6 +42,11 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             "how near the tones in between come, against the crossfade",
             "make evaluate",
         ),
+        "scores": Command(
+            "models.evaluate.scores",
+            "what listeners said: the files that the listening pages save, pooled",
+            "make evaluate",
+        ),
         "train": Command("models.stage.train", "train the stage network anew", "make train"),
     }
 )

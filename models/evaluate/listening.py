@@ -27,8 +27,8 @@ SCALE = ((5, "Excellent"), (4, "Good"), (3, "Fair"), (2, "Poor"), (1, "Bad"))
 TONES, TRUTH, ANCHOR = "tone itself", "truth", "low-pass 3.5 kHz"
 EXCERPT_S, FADE_S = 4.0, 0.01
 LOUDNESS_LUFS = -20.0
-MOST_SOUNDS = 48
-"""Some 15 MB of page: beyond, whole cases are left out."""
+MOST_SOUNDS = 64
+"""Some 20 MB of page: beyond, whole cases are left out."""
 _MIDDLE = 0.5
 _SCRIPTS = ("statistics.js", "player.js", "session.js")
 _ANCHOR_HZ = 3500.0  # the low anchor of ITU-R BS.1534
@@ -47,9 +47,10 @@ class Stimulus:
 def write_listening(evaluation: Evaluation, directory: Path) -> tuple[Path, Path] | None:
     """Write ``abx.html``, ``acr.html`` and ``listening.js`` into ``directory``.
 
-    Takes the ends and the half-way sounds of every case (``MOST_SOUNDS`` at most), the loudest
-    4 s of each, matched in loudness. ``None`` where no case has two sounds to compare; nothing is
-    written then. Raises ``ValueError`` where the sounds of a case do not belong together.
+    Takes the ends and the half-way sounds of each case, the loudest 4 s of them, matched in
+    loudness; cases with and without a truth by turns, until ``MOST_SOUNDS`` are reached. ``None``
+    where no case has two sounds to compare; nothing is written then. Raises ``ValueError`` where
+    the sounds of a case do not belong together.
     """
     stimuli, rate_hz = _stimuli(evaluation.sounds, directory)
     names = [f"s{place:02d}" for place in range(len(stimuli))]
@@ -102,7 +103,11 @@ def _stimuli(sounds: Iterable[Sound], directory: Path) -> tuple[list[Stimulus], 
             cases.setdefault(sound.case, []).append(sound)
     chosen: list[Stimulus] = []
     rate_hz = 0
-    for case, members in cases.items():
+    known = [case for case, members in cases.items() if any(one.role == "truth" for one in members)]
+    others = [case for case in cases if case not in known]
+    # By turns, so that what is left out for want of room is not all of one kind.
+    turns = itertools.chain(*itertools.zip_longest(known, others))
+    for case, members in ((case, cases[case]) for case in turns if case is not None):
         if len(chosen) + len(members) + 1 > MOST_SOUNDS:
             break
         read = [soundfile.read(directory / one.file, dtype="float32") for one in members]

@@ -50,7 +50,7 @@ def write_page(evaluation: Evaluation, directory: Path) -> Path:
 
 
 def family_table(rows: Sequence[TruthRow]) -> list[dict[str, Any]]:
-    """One row for each family and method but the crossfade, over its positions.
+    """One row for each family and method, over its positions; the crossfade only if it is alone.
 
     ``mean`` and ``reference`` are means over positions by metric, ``ratio`` theirs. The row whose
     log-spectral ratio is the largest of its method has ``worst`` set; ``worst_ratio`` is that of a
@@ -60,7 +60,10 @@ def family_table(rows: Sequence[TruthRow]) -> list[dict[str, Any]]:
     for family in dict.fromkeys(row.family for row in rows):
         own = [row for row in rows if row.family == family]
         reference = _mean([row.mean for row in own if row.method == REFERENCE])
-        for method in dict.fromkeys(row.method for row in own if row.method != REFERENCE):
+        methods = dict.fromkeys(row.method for row in own)
+        if len(methods) > 1:
+            methods.pop(REFERENCE, None)  # its figures stand beside the others'
+        for method in methods:
             members = [row for row in own if row.method == method]
             mean = _mean([row.mean for row in members])
             ratio = {
@@ -82,7 +85,7 @@ def family_table(rows: Sequence[TruthRow]) -> list[dict[str, Any]]:
                     "worst": False,
                 }
             )
-    for method in {row["method"] for row in table}:
+    for method in {row["method"] for row in table} - {REFERENCE}:
         compared = [row for row in table if row["method"] == method and row["ratio"]["lsd_db"]]
         if compared:
             max(compared, key=lambda row: row["ratio"]["lsd_db"])["worst"] = True

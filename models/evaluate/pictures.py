@@ -187,6 +187,13 @@ def _draw_plane(figure: Figure, axes: Axes, rows: Sequence[PairRow], plane: Plan
             at_a, at_b, c=blend, cmap="coolwarm", vmin=0.0, vmax=1.0, s=64, zorder=3,
             edgecolors="#000000", linewidths=1.0, clip_on=False,
         )  # fmt: skip
+    if plane is None:  # room around a way that moves one drive only
+        for low, high, limit in (
+            (*axes.get_xlim(), axes.set_xlim),
+            (*axes.get_ylim(), axes.set_ylim),
+        ):
+            spare = max(0.0, 12.0 - (high - low)) / 2.0
+            limit(low - spare, high + spare)
     if not drawn:
         axes.text(0.5, 0.5, "no drives on this way", ha="center", transform=axes.transAxes)
 

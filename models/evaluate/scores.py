@@ -3,9 +3,10 @@
 ``read_scores(files)`` counts again from the single answers, so a sum in a file is not trusted.
 """
 
+import argparse
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,37 @@ def read_scores(files: Iterable[Path]) -> Scores:
         tuple(_abx(*pair, answers) for pair, answers in trials.items()),
         stopped,
     )
+
+
+def main(argv: Sequence[str]) -> int:
+    """``python -m models scores FILE…``: print both tables. Raises ``ScoresError``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m models scores", description="What listeners said: saved sessions, pooled."
+    )
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="from a listening page")
+    parser.add_argument("--json", action="store_true", help="print the figures as the last line")
+    args = parser.parse_args(argv)
+    scores = read_scores(args.files)
+    print("\n".join(_lines(scores)))
+    if args.json:
+        print(json.dumps(asdict(scores), ensure_ascii=False))
+    return 0
+
+
+def _lines(scores: Scores) -> Iterator[str]:
+    wide = max((len(row.method) for row in scores.opinions), default=0)
+    yield "Mean opinion score, 1 … 5, with its 95 % interval" if wide else "No ratings."
+    for vote in scores.opinions:
+        span = "one rating" if vote.low is None else f"{vote.low:.2f} … {vote.high:.2f}"
+        who = f"{vote.ratings} by {vote.listeners}"
+        yield f"  {vote.method:{wide}}  {vote.mean:.2f}  {span:11}  {who}"
+    wide = max((len(f"{row.first} / {row.second}") for row in scores.abx), default=0)
+    yield "ABX: right answers, and how often guessing does as well" if wide else "No ABX sessions."
+    for row in scores.abx:
+        pair = f"{row.first} / {row.second}"
+        yield f"  {pair:{wide}}  {row.correct} of {row.trials}  p = {row.p:.2g}"
+    if scores.stopped:
+        yield f"Stopped early: {scores.stopped}. ABX sessions among them are not counted."
 
 
 def _opinion(method: str, votes: list[tuple[str, int]]) -> OpinionRow:

@@ -121,6 +121,10 @@ def test_family_table_is_over_positions_and_marks_the_worst(
         for row in found.truths
     ]
     assert family_table(bare)[0]["ratio"]["cdpam"] is None
+    # The crossfade stands alone where there is nothing to compare it with.
+    alone = family_table([row for row in found.truths if row.method == "crossfade"])
+    assert [row["method"] for row in alone] == ["crossfade"] * 3
+    assert not any(row["worst"] for row in alone)
     # A position at which the method fails weighs as much as any other.
     failing = [
         replace(row, mean=replace(row.mean, lsd_db=11.4))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from models.__main__ import main
 from models.evaluate.scores import ScoresError, read_scores
 
 
@@ -107,3 +108,24 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
 def test_no_files_give_empty_tables() -> None:
     found = read_scores([])
     assert (found.opinions, found.abx, found.stopped) == ((), (), 0)
+
+
+def test_command_prints_both_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = saved(tmp_path / "x.json", [abx("1", 12, 4), acr("2", "", {"stage": [4, 5, 4]})])
+    assert main(["scores", str(file), "--json"]) == 0
+    *lines, last = capsys.readouterr().out.splitlines()
+    text = "\n".join(lines)
+    assert "stage / truth  12 of 16  p = 0.038" in text
+    assert "stage  4.33  2.90 … 5.00  3 by 1" in text
+    assert json.loads(last)["abx"][0]["correct"] == 12
+    one = saved(tmp_path / "one.json", abx("3", 3, 0, complete=False))
+    assert main(["scores", str(one)]) == 0
+    assert "Stopped early: 1." in capsys.readouterr().out
+
+
+def test_command_names_a_foreign_file_and_ends_with_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["scores", str(saved(tmp_path / "strange.json", {}))]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "strange.json" in error
