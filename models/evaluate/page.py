@@ -37,7 +37,7 @@ def write_page(evaluation: Evaluation, directory: Path) -> Path:
         made=evaluation.provenance,
         families=family_table(evaluation.truths),
         truths=evaluation.truths,
-        metrics=_METRICS,
+        metrics=_measured(evaluation.truths),
         summaries=evaluation.summaries,
         pairs=pair_table(evaluation.pairs),
         drawn=_drawn(evaluation),
@@ -99,6 +99,11 @@ def _mean(distances: Sequence[Distances]) -> dict[str, Any]:
         known = [value for value in values if value is not None]
         means[name] = sum(known) / len(known) if known and len(known) == len(values) else None
     return means
+
+
+def _measured(rows: Sequence[TruthRow]) -> list[str]:
+    """Name the metrics that have a figure anywhere: CDPAM is not always installed."""
+    return [name for name in _METRICS if any(getattr(row.mean, name) is not None for row in rows)]
 
 
 def _same_tones(rows: Sequence[PairRow]) -> dict[tuple[str, str, str], list[PairRow]]:

@@ -135,6 +135,20 @@ def test_family_table_is_over_positions_and_marks_the_worst(
     assert family_table(failing)[0]["ratio"]["lsd_db"] == pytest.approx((0.5 + 2 + 0.5) / 3)
 
 
+def test_a_metric_without_any_figure_has_no_column(
+    evaluated: tuple[Evaluation, Path], tmp_path: Path
+) -> None:
+    found, directory = evaluated
+    heads = '<th scope="col" class="number">CDPAM</th>'
+    assert heads in (directory / "index.html").read_text("utf-8")
+    bare = tuple(
+        replace(row, mean=replace(row.mean, cdpam=None), ratio=replace(row.ratio, cdpam=None))
+        for row in found.truths
+    )
+    text = write_page(Evaluation(NOTHING, truths=bare), tmp_path).read_text("utf-8")
+    assert heads not in text and "mel bands" in text
+
+
 def test_pair_table_compares_with_direct_and_crossfade() -> None:
     rows = [make_pair("a", "b", *way) for way in (("direct", "crossfade"), ("drive", "stage"))]
     rows.append(make_pair("c", "d", "drive", "stage"))

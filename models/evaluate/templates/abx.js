@@ -97,8 +97,8 @@ function end(complete) {
   const trials = session.trials.length;
   const right = session.trials.filter((trial) => trial.correct).length;
   element("outcome").textContent = `${right} of ${trials} right`;
-  element("compared").textContent =
-    `${session.first} against ${session.second} (${session.cases.join("; ")})`;
+  const what = session.cases.length > 1 ? `${session.cases.length} cases, mixed` : session.cases[0];
+  element("compared").textContent = `${session.first} against ${session.second}: ${what}`;
   element("verdict").replaceChildren(...verdict(right, trials, complete).map((line) => {
     const paragraph = document.createElement("p");
     paragraph.textContent = line;
