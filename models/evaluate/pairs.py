@@ -15,7 +15,7 @@ from models.units import Audio, gain_from_db, rms_dbfs
 POSITIONS = tuple(step / 10 for step in range(11))
 KINDS: tuple[Kind, ...] = ("lsd", "mel")
 NUDGE_DB = 1.0
-"""How much louder and softer the guitar plays to see what saturation swallows."""
+"""How much louder the guitar plays to see what saturation swallows."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,10 @@ def travel(pairing: Pairing, route: Route, method: str, morph: Morph) -> PairRow
         way=tuple(points),
         lsd=trails["lsd"],
         mel=trails["mel"],
-        saturation=tuple(_saturation(pairing, point, morph) for point in points),
+        saturation=tuple(
+            _saturation(pairing, point, morph, sound)
+            for point, sound in zip(points, sounds, strict=True)
+        ),
         loudness_error_lu=tuple(errors.tolist()),
         truth_db=_truth_db(pairing, spectra),
     )
@@ -106,12 +109,10 @@ def play(pairing: Pairing, point: WayPoint, morph: Morph, nudge_db: float = 0.0)
     return morph(a, b, point.blend)
 
 
-def _saturation(pairing: Pairing, point: WayPoint, morph: Morph) -> float:
-    """1 − d(output dB)/d(input dB) at one point of a way."""
-    louder, softer = (
-        rms_dbfs(play(pairing, point, morph, nudge_db)) for nudge_db in (NUDGE_DB, -NUDGE_DB)
-    )
-    return 1.0 - (louder - softer) / (2.0 * NUDGE_DB)
+def _saturation(pairing: Pairing, point: WayPoint, morph: Morph, heard: Audio) -> float:
+    """1 − d(output dB)/d(input dB) at one point of a way, which sounds as ``heard``."""
+    louder = play(pairing, point, morph, NUDGE_DB)
+    return 1.0 - (rms_dbfs(louder) - rms_dbfs(heard)) / NUDGE_DB
 
 
 def _spectrum_at(tones: Tones, name: str, drive_db: float) -> Spectrum:
