@@ -22,7 +22,7 @@ from models.evaluate.summary import summarise
 from models.evaluate.tones import Tones, split_name
 from models.evaluate.truths import POSITIONS as TRUTH_POSITIONS
 from models.evaluate.truths import Heard, Material, draw_cases, hear, judged_families, rows
-from models.evaluate.ways import routes
+from models.evaluate.ways import Ways
 from models.stage.families import Case, Family
 from models.stage.families.captures import Amplifier
 from models.stage.families.filters import read_cabinet
@@ -148,13 +148,15 @@ class Study:
     def _judge_pairs(self) -> tuple[list[PairRow], list[Plane]]:
         if not self._pairs:
             return [], []
-        tones = Tones(self._amplifiers, self._cabinet, self._guitar())
+        tones = Tones(self._amplifiers, self._cabinet, self._guitar(0))
+        ways = Ways(Tones(self._amplifiers, self._cabinet, self._guitar(1)))
+        self._missing += [ways.missing] if ways.missing else []
         morphs = self._methods | {"chain": blend}
         found: list[PairRow] = []
         planes: list[Plane] = []
         for a, b in tqdm(self._pairs, desc="pairs", disable=None):
             pairing = Pairing(tones, a, b, self._order.cabinet)
-            for route in routes(pairing):
+            for route in ways.between(pairing):
                 for method in METHODS_OF_WAYS[route.path, route.law]:
                     if method in morphs:
                         found.append(travel(pairing, route, method, morphs[method]))
@@ -163,10 +165,10 @@ class Study:
                 planes.append(plane(pairing))
         return found, planes
 
-    def _guitar(self) -> Audio:
-        """What the pairs play: a piece of the first phrase that no weight has met."""
-        rng = np.random.default_rng([self._order.seed, 0])
-        return draw_segment(self._phrases[0][1], round(self._extent.phrase_s * RATE_HZ), rng)
+    def _guitar(self, which: int) -> Audio:
+        """What the pairs play, 0, and what ways are found on, 1: phrases no weight has met."""
+        rng = np.random.default_rng([self._order.seed, which])
+        return draw_segment(self._phrases[which][1], round(self._extent.phrase_s * RATE_HZ), rng)
 
     def _keep_case(self, name: str, case: Case, heard: Sequence[Heard]) -> None:
         self._sounds.add(name, "a", "", 0.0, case.a)

@@ -20,7 +20,7 @@ COMPARED_DBFS = -20.0
 LOUDNESS_LUFS = -20.0
 """Both tones of a pair are brought here before they are morphed: a fair crossfade."""
 
-KEPT_TONES = 256
+KEPT_TONES = 160
 """Rendered tones kept at once: about 1 MB each."""
 
 Spectrum = Mapping[Kind, Decibels]

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+import models.path
 from models.__main__ import main
 from models.errors import ModelError
 from models.evaluate import methods, perceptual
@@ -19,12 +21,13 @@ from models.evaluate.pairs import POSITIONS, Pairing, Route, plane, play, travel
 from models.evaluate.perceptual import find_cdpam
 from models.evaluate.result import Evaluation, PairRow, Provenance, Trail, WayPoint
 from models.evaluate.sounds import SoundFolder
+from models.evaluate.study import METHODS_OF_WAYS
 from models.evaluate.summary import BASELINE, summarise
 from models.evaluate.table import tables
 from models.evaluate.tones import DRIVES_DB, Tones, loudness_of
 from models.evaluate.truths import Material, draw_cases, hear, rows
-from models.evaluate.ways import direct, parameter
-from models.quality import at_level, loudness_lufs
+from models.evaluate.ways import Ways, direct, parameter
+from models.quality import at_level, loudness_lufs, spectra
 from models.stage.families import Case
 from models.units import Audio, gain_from_db, rms_dbfs
 from tests.conftest import plucked
@@ -191,6 +194,47 @@ def test_one_way_may_be_played_with_the_other_tone_silent() -> None:
     tones = Tones({"clean": Gain(), "never": Never()}, None, GUITAR)
     pairing = Pairing(tones, "clean", "never", "")
     assert play(pairing, WayPoint(0.2, -6.0, 0.0, 0.0, 0.0, blend=0.0), blend).any()
+
+
+def test_ways_by_drive_are_found_on_the_probe_and_laid_over_both_tones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tones, probe = fresh_tones(), Tones({"clean": Gain(), "lead": Clipper()}, None, GUITAR[:, ::-1])
+    seen = []
+
+    def find_path(a, b, rate_hz: int, drives: bool = True):
+        seen.append((a.spectra, rate_hz, drives))
+        return -12.0 if drives else 0.0
+
+    def way_along(drive_db: float, law: str):
+        def at(p: float) -> WayPoint:
+            return WayPoint(p, drive_db * p, 0.0, 3.0, -3.0, blend=p)
+
+        return SimpleNamespace(at=at)
+
+    monkeypatch.setattr(models.path, "find_path", find_path, raising=False)
+    monkeypatch.setattr(models.path, "way_along", way_along, raising=False)
+    monkeypatch.setattr(models.path, "DRIVES_DB", np.array([-6.0, 0.0]), raising=False)
+    monkeypatch.setattr(
+        models.path, "Tone", lambda spectra: SimpleNamespace(spectra=spectra), raising=False
+    )
+    pairing = Pairing(tones, "clean", "lead", "")
+    routes = Ways(probe).between(pairing)
+    assert [(route.path, route.law) for route in routes] == [
+        ("direct", "linear"),
+        ("direct", "perceptual"),
+        ("drive", "linear"),
+        ("drive", "perceptual"),
+    ]
+    point = routes[2].at(0.5)
+    assert (point.drive_a_db, point.blend) == (-6.0, 0.5)
+    assert point.level_a_db == pytest.approx(tones.level_db("clean") + 3.0)
+    assert [drives for _, _, drives in seen] == [False, True]
+    assert np.array_equal(
+        seen[0][0][1],
+        spectra(probe.at("clean", 0.0) * np.float32(gain_from_db(probe.level_db("clean")))),
+    )
+    assert METHODS_OF_WAYS.keys() >= {(route.path, route.law) for route in routes}
 
 
 def test_the_plane_is_nothing_where_the_tones_are_equal() -> None:
