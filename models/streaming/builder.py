@@ -38,11 +38,12 @@ _END = np.iinfo(np.int64).max
 class Builder:
     """Collects the nodes of one graph; signals are named by strings, ``(1, channels, frames)``."""
 
-    def __init__(self) -> None:
+    def __init__(self, rows_in: int = 1) -> None:
+        """A graph whose source has ``rows_in`` channels; its target has one."""
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._initializers: list[onnx.TensorProto] = []
-        self._inputs = [_signal_info(SOURCE, [1, 1, PERIOD])]
+        self._inputs = [_signal_info(SOURCE, [1, rows_in, PERIOD])]
         self._outputs: list[onnx.ValueInfoProto] = []
         self._memories = 0
 
@@ -54,6 +55,15 @@ class Builder:
             self._initializers.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
             self._constants[key] = name
         return self._constants[key]
+
+    def initializer(self, name: str, value: Array) -> str:
+        """A constant tensor with a name of its own, which others may find and replace."""
+        self._initializers.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def length(self, name: str) -> int:
+        """The last extent of a constant tensor."""
+        return next(int(each.dims[-1]) for each in self._initializers if each.name == name)
 
     def scalar(self, value: float) -> str:
         """A constant float32 number."""
@@ -87,12 +97,16 @@ class Builder:
         self._nodes.append(helper.make_node(kind, inputs, names, **attributes))
         return names[0]
 
-    def split(self, signal: str, sizes: Sequence[int]) -> list[str]:
+    def split(self, signal: str, sizes: Sequence[int], axis: int = 1) -> list[str]:
         """Cut a signal into groups of channels of these sizes."""
         outputs = [f"signal{len(self._nodes)}.{index}" for index in range(len(sizes))]
         inputs = [signal, self.indices(*sizes)]
-        self._nodes.append(helper.make_node("Split", inputs, outputs, axis=1))
+        self._nodes.append(helper.make_node("Split", inputs, outputs, axis=axis))
         return outputs
+
+    def parts(self, signals: str, count: int) -> list[str]:
+        """Take a batch of ``count`` signals apart."""
+        return self.split(signals, [1] * count, axis=0)
 
     def pointwise(self, signal: str, weight: Array, bias: Array | None, add: str = "") -> str:
         """``weight · signal + bias + add``; ``weight`` ``(out, in)``, ``add`` a signal or none."""

@@ -1,0 +1,110 @@
+"""What both tones sound like on average, taken out before the network and put back behind it.
+
+A cabinet leaves treble 60 dB below the rest. What a network adds is spread more evenly than
+that, so the treble of everything it adds would be wrong. So the network hears both tones
+through a filter that evens their common long-term spectrum out, and what it adds goes through
+the inverse. Both filters are minimum phase (Oppenheim & Schafer, Discrete-Time Signal
+Processing, the real cepstrum): they add no latency.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.units import Audio
+
+WHITEN_TAPS, SHAPE_TAPS = 256, 512
+TRAIT_BANDS = 16
+RATE_HZ = 48_000
+_FFT_FRAMES = 4096
+_LOWEST_HZ, _HIGHEST_HZ = 80.0, 18_000.0
+_RANGE_DB = 70.0  # below this under the loudest band a recording holds noise, not tone
+_SMOOTH_BINS = 9  # about 100 Hz at 48 kHz: no single note is taken for the tone's colour
+
+Taps = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Colour:
+    """The pair of filters for one pair of tones."""
+
+    whiten: Taps
+    """``(WHITEN_TAPS,)``, newest tap first: brings both tones to an even spectrum, RMS about 1."""
+    shape: Taps
+    """``(SHAPE_TAPS,)``, newest tap first: the inverse."""
+    traits: Taps
+    """``(3, 2·TRAIT_BANDS)``, of A, of B and of their difference: how loud each part of the
+    evened-out spectrum is on average, and how much that varies, both in units of 20 dB. An amp
+    that is driven hard varies little, which is how the network knows."""
+
+
+def colour_of(a: Audio, b: Audio) -> Colour:
+    """The colour of two tones of one performance, ``(1, frames)`` at −20 dBFS RMS."""
+    powers = [_powers(tone) for tone in (a, b, a - b)]
+    levels = np.mean([_level_db(power.mean(axis=0)) for power in powers[:2]], axis=0)
+    levels = np.maximum(levels, levels.max() - _RANGE_DB)
+    evened = 10.0 ** (-levels / 10.0)
+    return Colour(
+        whiten=_faded(_minimum_phase(-levels)[:WHITEN_TAPS]),
+        shape=_faded(_minimum_phase(levels)[:SHAPE_TAPS]),
+        traits=np.array([_traits(power * evened) for power in powers], np.float32),
+    )
+
+
+def _traits(power: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Mean and spread of each band's level over time, in units of 20 dB."""
+    edges = np.linspace(_erb(_LOWEST_HZ), _erb(_HIGHEST_HZ), TRAIT_BANDS + 1)
+    hz = (10.0 ** (edges / 21.4) - 1.0) / 0.00437
+    bins = np.round(hz * _FFT_FRAMES / RATE_HZ).astype(int)
+    bins = np.maximum(bins, bins[0] + np.arange(bins.size))
+    bands = np.add.reduceat(power, bins, axis=1)[:, :-1] / np.diff(bins)
+    levels = 0.5 * np.log10(bands + 1e-4)
+    # Rests and silence say nothing about the tone.
+    playing = levels[power.mean(axis=1) >= 0.03 * power.mean()]
+    if not len(playing):
+        playing = levels
+    return np.concatenate([playing.mean(axis=0), playing.std(axis=0)])
+
+
+def _erb(hz: float) -> float:
+    """Glasberg & Moore 1990: the ear's scale of frequency."""
+    return float(21.4 * np.log10(1.0 + 0.00437 * hz))
+
+
+def _powers(tone: Audio) -> npt.NDArray[np.float64]:
+    """Short-time power ``(times, bins)``, such that white noise of RMS 1 has power 1."""
+    mono = np.asarray(tone[0], np.float64)
+    if mono.size < _FFT_FRAMES:
+        mono = np.pad(mono, (0, _FFT_FRAMES - mono.size))
+    window = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(_FFT_FRAMES) / _FFT_FRAMES)
+    pieces = np.lib.stride_tricks.sliding_window_view(mono, _FFT_FRAMES)[:: _FFT_FRAMES // 4]
+    power: npt.NDArray[np.float64] = np.abs(np.fft.rfft(pieces * window)) ** 2
+    return power / np.sum(window**2)
+
+
+def _level_db(power: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Power in dB, ``(bins,)``, smoothed."""
+    around = np.pad(power, _SMOOTH_BINS // 2, mode="reflect")
+    smooth = np.convolve(around, np.full(_SMOOTH_BINS, 1.0 / _SMOOTH_BINS), "valid")
+    levels: npt.NDArray[np.float64] = 10.0 * np.log10(smooth + 1e-12)
+    return levels
+
+
+def _minimum_phase(levels_db: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The causal filter of least delay with these levels, ``(_FFT_FRAMES,)``."""
+    logarithm = levels_db * (np.log(10.0) / 20.0)
+    cepstrum = np.fft.irfft(logarithm)
+    half = cepstrum.size // 2
+    cepstrum[1:half] *= 2.0
+    cepstrum[half + 1 :] = 0.0
+    return np.fft.irfft(np.exp(np.fft.rfft(cepstrum)))
+
+
+def _faded(taps: npt.NDArray[np.float64]) -> Taps:
+    """The last quarter faded out, so that cutting the filter off does not ring."""
+    quarter = taps.size // 4
+    fade = 0.5 + 0.5 * np.cos(np.pi * np.arange(quarter) / quarter)
+    taps = taps.copy()
+    taps[-quarter:] *= fade
+    return taps.astype(np.float32)

@@ -1,0 +1,32 @@
+"""The stage network's dimensions and constants: what training and the pedal's graph agree on."""
+
+from dataclasses import dataclass
+
+BLOCK_FRAMES = 16
+"""Gains are found at the end of each block, counted from the first frame that was played."""
+FAST_BLOCKS, SLOW_BLOCKS = 16, 128
+"""Levels are taken over 5 and over 43 ms."""
+POWER_FLOOR = 1e-5
+RATIO_FLOOR = 1e-3
+PEAK_FRAMES = 256
+MOST_GAIN = 1.41
+"""Of the peak of either tone in the last 5 ms: 3 dB."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Widths in channels, taps in frames or blocks (48 kHz)."""
+
+    bands: int = 20
+    ear_taps: int = 64
+    drives: int = 2
+    """Driven versions of each tone, beside the tone itself."""
+    width: int = 48
+    taps: int = 4
+    dilation: int = 8
+    """Of the one layer that hears earlier blocks."""
+
+    @property
+    def sources(self) -> int:
+        """Sounds that each tone gives to be blended."""
+        return 1 + self.drives
