@@ -184,7 +184,7 @@ class Sound:
 
 @dataclass(frozen=True)
 class Summary:
-    """One way's figures over all pairs, against ``direct + crossfade`` with the linear law.
+    """One way's figures over all pairs, against ``direct + crossfade`` under the same law.
 
     ``nearest_ratio``: mean over pairs of the ratios of the mean distance to the nearest real
     tone; ``worst_nearest_ratio`` the largest of those ratios; ``length_ratio`` and

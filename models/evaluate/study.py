@@ -150,7 +150,6 @@ class Study:
             return [], []
         tones = Tones(self._amplifiers, self._cabinet, self._guitar(0))
         ways = Ways(Tones(self._amplifiers, self._cabinet, self._guitar(1)))
-        self._missing += [ways.missing] if ways.missing else []
         morphs = self._methods | {"chain": blend}
         found: list[PairRow] = []
         planes: list[Plane] = []

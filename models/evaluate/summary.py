@@ -1,4 +1,8 @@
-"""Figures over all pairs: each way against the plain crossfade."""
+"""Figures over all pairs: each way against the plain crossfade under the same law.
+
+A law spreads one way's tones over the knob, and so moves its mean distance to real tones: a
+linear crossfade into a loud amp is almost all that amp. Laws are compared with themselves.
+"""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,7 +10,8 @@ import numpy as np
 
 from models.evaluate.result import PairRow, Summary
 
-BASELINE = "direct + crossfade"
+BASELINE = ("direct", "crossfade")
+"""Path and method that every other is compared with."""
 
 
 def summarise(rows: Sequence[PairRow]) -> tuple[Summary, ...]:
@@ -15,18 +20,20 @@ def summarise(rows: Sequence[PairRow]) -> tuple[Summary, ...]:
     A way counts the pairs for which the baseline was measured too.
     """
     between = [row for row in rows if row.truth_db is None]
-    base = {(row.a, row.b, row.cabinet): row for row in between if row.label == BASELINE}
+    base = {_key(row): row for row in between if (row.path, row.method) == BASELINE}
     labels = dict.fromkeys(row.label for row in between)
     found = []
     for label in labels:
         pairs = [
-            (row, base[key])
-            for row in between
-            if row.label == label and (key := (row.a, row.b, row.cabinet)) in base
+            (row, base[_key(row)]) for row in between if row.label == label and _key(row) in base
         ]
         if pairs:
             found.append(_summary(label, pairs))
     return tuple(found)
+
+
+def _key(row: PairRow) -> tuple[str, str, str, str]:
+    return row.a, row.b, row.cabinet, row.law
 
 
 def _summary(label: str, pairs: Sequence[tuple[PairRow, PairRow]]) -> Summary:

@@ -28,7 +28,7 @@ def tables(evaluation: Evaluation) -> str:
         ]
     if evaluation.summaries:
         parts += [
-            "Over all pairs (× is over direct + crossfade; mean, worst)",
+            "Over all pairs (× is over direct + crossfade under the same law; mean, worst)",
             _aligned(_SUMMARY_HEAD, [_summary(row) for row in evaluation.summaries], left=1),
         ]
     parts += list(evaluation.provenance.missing)

@@ -1,71 +1,63 @@
 """The ways between two tones that are compared: blend only, by parameter, by way of drive."""
 
-import importlib
-from typing import Any
-
 import numpy as np
 
 from models.evaluate.pairs import Pairing, Route
 from models.evaluate.result import WayPoint
 from models.evaluate.tones import Tones, split_name
+from models.path.tone import DRIVES_DB, Tone
+from models.path.way import DrivePath, Law, find_path, way_along
 from models.quality import spectra
 from models.stage.split import RATE_HZ
-
-LAWS = ("linear", "perceptual")
+from models.units import db_from_gain, gain_from_db
 
 
 class Ways:
-    """All ways between two tones; those by way of drive are found on a probe phrase."""
+    """All ways between two tones; what is searched for is found on a probe phrase."""
 
     def __init__(self, probe: Tones) -> None:
         """``probe`` are the same tones playing another phrase than what is judged."""
         self._probe = probe
-        self._paths: Any = importlib.import_module("models.path")
-        self.missing = ""
-        """Why the ways by drive are left out, if they are."""
-        if not hasattr(self._paths, "find_path"):
-            self.missing = "The drive path is left out: models/path cannot find one yet."
 
     def between(self, pairing: Pairing) -> list[Route]:
         """Every way between the two tones, the reference first."""
-        found = [direct(pairing)]
         if split_name(pairing.a)[0] == split_name(pairing.b)[0]:
-            found.append(parameter(pairing))
-        if not self.missing:
-            found += self._found(pairing)
-        return found
-
-    def _found(self, pairing: Pairing) -> list[Route]:
-        ends = [self._tone(name) for name in (pairing.a, pairing.b)]
-        direct_path = self._paths.find_path(*ends, RATE_HZ, drives=False)
-        drive_path = self._paths.find_path(*ends, RATE_HZ)
+            # Chains of one shape: the pedal moves their parameter, and searches for nothing.
+            return [direct(pairing), parameter(pairing)]
+        a, b = self._tone(pairing.a), self._tone(pairing.b)
+        blend_only, by_drive = (find_path(a, b, RATE_HZ, drives) for drives in (False, True))
         return [
-            self._route(pairing, "direct", direct_path, "perceptual"),
-            *(self._route(pairing, "drive", drive_path, law) for law in LAWS),
+            direct(pairing),
+            along(pairing, "direct", blend_only, "perceptual"),
+            along(pairing, "drive", by_drive, "linear"),
+            along(pairing, "drive", by_drive, "perceptual"),
         ]
 
-    def _tone(self, name: str) -> Any:
+    def _tone(self, name: str) -> Tone:
         """What a path is found on: the probe through the tone at every drive, levelled."""
-        gain = np.float32(10.0 ** (self._probe.level_db(name) / 20.0))
-        sounds = [self._probe.at(name, float(drive)) for drive in self._paths.DRIVES_DB]
-        return self._paths.Tone(np.stack([spectra(sound * gain) for sound in sounds]))
+        gain = np.float32(gain_from_db(self._probe.level_db(name)))
+        sounds = [self._probe.at(name, float(drive_db)) for drive_db in DRIVES_DB]
+        return Tone(np.stack([spectra(sound * gain) for sound in sounds]))
 
-    def _route(self, pairing: Pairing, path: str, found: Any, law: str) -> Route:
-        way = self._paths.way_along(found, law)
-        own_a_db, own_b_db = (pairing.tones.level_db(name) for name in (pairing.a, pairing.b))
 
-        def at(position: float) -> WayPoint:
-            point = way.at(position)
-            return WayPoint(
-                position=position,
-                drive_a_db=float(point.drive_a_db),
-                drive_b_db=float(point.drive_b_db),
-                level_a_db=own_a_db + float(point.level_a_db),
-                level_b_db=own_b_db + float(point.level_b_db),
-                blend=float(point.blend),
-            )
+def along(pairing: Pairing, path: str, found: DrivePath, law: Law) -> Route:
+    """A path that was found between tones of one loudness, laid over the pair."""
+    way = way_along(found, law)
+    own_db = [pairing.tones.level_db(name) for name in (pairing.a, pairing.b)]
 
-        return Route(path, law, at)
+    def at(position: float) -> WayPoint:
+        *gains, blend = way.at(position)
+        drive_a_db, drive_b_db, level_a_db, level_b_db = (db_from_gain(gain) for gain in gains)
+        return WayPoint(
+            position=position,
+            drive_a_db=drive_a_db,
+            drive_b_db=drive_b_db,
+            level_a_db=own_db[0] + level_a_db,
+            level_b_db=own_db[1] + level_b_db,
+            blend=blend,
+        )
+
+    return Route(path, law, at)
 
 
 def direct(pairing: Pairing) -> Route:

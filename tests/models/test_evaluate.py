@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-import models.path
 from models.__main__ import main
 from models.errors import ModelError
 from models.evaluate import methods, perceptual
@@ -22,16 +20,17 @@ from models.evaluate.perceptual import find_cdpam
 from models.evaluate.result import Evaluation, PairRow, Provenance, Trail, WayPoint
 from models.evaluate.sounds import SoundFolder
 from models.evaluate.study import METHODS_OF_WAYS
-from models.evaluate.summary import BASELINE, summarise
+from models.evaluate.summary import summarise
 from models.evaluate.table import tables
 from models.evaluate.tones import DRIVES_DB, Tones, loudness_of
 from models.evaluate.truths import Material, draw_cases, hear, rows
 from models.evaluate.ways import Ways, direct, parameter
-from models.quality import at_level, loudness_lufs, spectra
+from models.quality import at_level, loudness_lufs
 from models.stage.families import Case
 from models.units import Audio, gain_from_db, rms_dbfs
 from tests.conftest import plucked
 
+BASELINE = "direct + crossfade"
 GUITAR = plucked(36000, seed=3)
 
 
@@ -196,45 +195,27 @@ def test_one_way_may_be_played_with_the_other_tone_silent() -> None:
     assert play(pairing, WayPoint(0.2, -6.0, 0.0, 0.0, 0.0, blend=0.0), blend).any()
 
 
-def test_ways_by_drive_are_found_on_the_probe_and_laid_over_both_tones(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_ways_by_drive_are_found_on_the_probe_and_laid_over_both_tones() -> None:
     tones, probe = fresh_tones(), Tones({"clean": Gain(), "lead": Clipper()}, None, GUITAR[:, ::-1])
-    seen = []
-
-    def find_path(a, b, rate_hz: int, drives: bool = True):
-        seen.append((a.spectra, rate_hz, drives))
-        return -12.0 if drives else 0.0
-
-    def way_along(drive_db: float, law: str):
-        def at(p: float) -> WayPoint:
-            return WayPoint(p, drive_db * p, 0.0, 3.0, -3.0, blend=p)
-
-        return SimpleNamespace(at=at)
-
-    monkeypatch.setattr(models.path, "find_path", find_path, raising=False)
-    monkeypatch.setattr(models.path, "way_along", way_along, raising=False)
-    monkeypatch.setattr(models.path, "DRIVES_DB", np.array([-6.0, 0.0]), raising=False)
-    monkeypatch.setattr(
-        models.path, "Tone", lambda spectra: SimpleNamespace(spectra=spectra), raising=False
-    )
     pairing = Pairing(tones, "clean", "lead", "")
-    routes = Ways(probe).between(pairing)
-    assert [(route.path, route.law) for route in routes] == [
+    found = Ways(probe).between(pairing)
+    assert [(route.path, route.law) for route in found] == [
         ("direct", "linear"),
         ("direct", "perceptual"),
         ("drive", "linear"),
         ("drive", "perceptual"),
     ]
-    point = routes[2].at(0.5)
-    assert (point.drive_a_db, point.blend) == (-6.0, 0.5)
-    assert point.level_a_db == pytest.approx(tones.level_db("clean") + 3.0)
-    assert [drives for _, _, drives in seen] == [False, True]
-    assert np.array_equal(
-        seen[0][0][1],
-        spectra(probe.at("clean", 0.0) * np.float32(gain_from_db(probe.level_db("clean")))),
-    )
-    assert METHODS_OF_WAYS.keys() >= {(route.path, route.law) for route in routes}
+    assert METHODS_OF_WAYS.keys() >= {(route.path, route.law) for route in found}
+    for route in found:
+        first, last = route.at(0.0), route.at(1.0)
+        assert (first.drive_a_db, first.blend) == (0.0, 0.0)
+        assert (last.drive_b_db, last.blend) == (0.0, 1.0)
+        assert first.level_a_db == pytest.approx(tones.level_db("clean"), abs=1e-4)
+        assert last.level_b_db == pytest.approx(tones.level_db("lead"), abs=1e-4)
+        assert (route.path == "drive") == (min(route.at(p).drive_b_db for p in POSITIONS) < -3.0)
+    plain, _, drive, _ = (travel(pairing, route, "crossfade", blend) for route in found)
+    # The lead cleans up when it is driven less, so this way need not mix two sounds.
+    assert drive.lsd.mean_nearest_db < 0.6 * plain.lsd.mean_nearest_db
 
 
 def test_the_plane_is_nothing_where_the_tones_are_equal() -> None:
@@ -277,15 +258,16 @@ def test_saturation_may_not_turn_back(saturation: Sequence[float], monotone: boo
     assert row.saturation_is_monotone is monotone
 
 
-def test_summaries_are_over_the_plain_crossfade() -> None:
+def test_summaries_are_over_the_plain_crossfade_under_their_own_law() -> None:
     base = row_of(("direct", "crossfade", "linear"), 3.0, 2.0, (0.0, 0.5, 1.0))
-    drive = row_of(("drive", "stage", "perceptual"), 1.5, 3.0, (0.0, 1.0, 0.5))
-    first, second = summarise([base, drive])
+    even = row_of(("direct", "crossfade", "perceptual"), 6.0, 2.0, (0.0, 0.5, 1.0))
+    drive = row_of(("drive", "stage", "perceptual"), 3.0, 3.0, (0.0, 1.0, 0.5))
+    first, _, second = summarise([base, even, drive])
     assert (first.label, first.nearest_ratio, first.length_ratio) == (BASELINE, 1.0, 1.0)
     assert second.label == "drive + stage, perceptual"
     assert (second.nearest_ratio, second.length_ratio, second.monotone) == (0.5, 1.5, 0)
     assert second.worst_loudness_error_lu == 0.4
-    assert summarise([drive]) == ()
+    assert summarise([base, drive])[1:] == ()
 
 
 def provenance() -> Provenance:
