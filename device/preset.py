@@ -15,8 +15,10 @@ from device.sound.parameter_path import Control, ParameterPath
 from device.sound.path import SoundPath
 from device.sound.scenes import MAXIMUM_SCENES, Scenes, SceneSettings, check_scenes
 from device.sound.steering import Steering
+from device.sound.trajectory import Trajectory
 from device.toml import Table, read_toml
 from models.errors import ModelError
+from models.path import Law
 
 MAXIMUM_BLOCKS = 32
 """Longest chain; far more than any pedal board, and a bound for hostile files."""
@@ -50,7 +52,7 @@ class MorphTable(Table):
 
     engine: Literal[tuple(ENGINES)] = "crossfade"  # type: ignore[valid-type]
     path: Literal["drive", "direct"] = "drive"
-    law: Literal["linear"] = "linear"
+    law: Law = "linear"
     follow: FollowSettings = FollowSettings()
     scenes: list[SceneSettings] = Field(default=[], max_length=MAXIMUM_SCENES)
     scenes_loop: bool = False
@@ -102,14 +104,26 @@ class Preset:
                 raise PresetError(f"{self.file}: {place}: {error}") from None
         return ToneChain(blocks, tone.level_db)
 
+    @property
+    def needs_way(self) -> bool:
+        """Whether the knob's way is to be found first (``device.prepare``)."""
+        morph = self.table.morph
+        if morph.path == "direct":
+            return morph.law != "linear"
+        return self._controls() is None
+
     def path(
-        self, interface_dbu: float | None = None, scenes: bool = True
+        self,
+        interface_dbu: float | None = None,
+        scenes: bool = True,
+        trajectory: Trajectory | None = None,
     ) -> SoundPath | ParameterPath:
         """Make the whole way through the preset, unprepared. Raises ``PresetError``.
 
-        ``scenes = False`` leaves the position to the knob and to ``follow``.
+        ``scenes = False`` leaves the position to the knob and to ``follow``. ``trajectory`` is
+        the way found for a preset that needs one; without it the tones are blended as they are.
         """
-        way = self._way(interface_dbu)
+        way = self._way(interface_dbu, trajectory)
         way.steering = self._steering(scenes)
         return way
 
@@ -120,7 +134,9 @@ class Preset:
         scenes = Scenes(table.scenes, table.scenes_loop) if with_scenes and table.scenes else None
         return None if follow is None and scenes is None else Steering(follow, scenes)
 
-    def _way(self, interface_dbu: float | None) -> SoundPath | ParameterPath:
+    def _way(
+        self, interface_dbu: float | None, trajectory: Trajectory | None
+    ) -> SoundPath | ParameterPath:
         """The way without what steers it.
 
         Where both tones have one shape, the knob turns the controls of one chain; ``path =
@@ -144,6 +160,7 @@ class Preset:
             morph=ENGINES[self.table.morph.engine](),
             input_db=self.table.input.gain_db,
             output_db=self.table.output.level_db,
+            trajectory=trajectory,
         )
 
     def _controls(self) -> list[Control] | None:

@@ -8,6 +8,7 @@ from device.sound.delay import Delay
 from device.sound.morph import MorphEngine
 from device.sound.ramp import SmoothGain
 from device.sound.steering import Steering
+from device.sound.trajectory import Trajectory
 from device.sound.twin import TwinCapture, join_captures
 from models.morph import Positions
 from models.units import Audio
@@ -35,14 +36,16 @@ class SoundPath:
         morph: MorphEngine,
         input_db: float = 0.0,
         output_db: float = 0.0,
+        trajectory: Trajectory | None = None,
     ) -> None:
-        """Take unprepared parts; levels in dB."""
+        """Take unprepared parts; levels in dB. Without ``trajectory`` the position is the blend."""
         self.name = name
         self.tone_a = tone_a
         self.tone_b = tone_b
         self.morph = morph
         self._input_db = input_db
         self._output_db = output_db
+        self._trajectory = trajectory
 
     def prepare(self, rate_hz: int, period_frames: int) -> None:
         """Prepare all parts and allocate. Raises what the blocks raise."""
@@ -55,6 +58,9 @@ class SoundPath:
         self.input_level = SmoothGain(self._input_db, rate_hz, period_frames)
         self.output_level = SmoothGain(self._output_db, rate_hz, period_frames)
         self._guitar = np.zeros((1, period_frames), np.float32)
+        self._driven = np.zeros((1, period_frames), np.float32)
+        if self._trajectory is not None:
+            self._trajectory.prepare(period_frames)
         latency_a, latency_b = self.tone_a.latency_frames, self.tone_b.latency_frames
         tones = max(latency_a, latency_b)
         self._delay_a = Delay(tones - latency_a, period_frames)
@@ -104,14 +110,28 @@ class SoundPath:
         np.copyto(self._guitar, source)
         self._delay_dry.process(source, dry)
         self.input_level.apply(self._guitar)
-        self.tone_a.begin(self._guitar, self._a)
-        self.tone_b.begin(self._guitar, self._b)
+        way = self._trajectory
+        if way is None:
+            self.tone_a.begin(self._guitar, self._a)
+            self.tone_b.begin(self._guitar, self._b)
+        else:
+            way.follow(positions)
+            for tone, drive, played in (
+                (self.tone_a, way.drive_a, self._a),
+                (self.tone_b, way.drive_b, self._b),
+            ):
+                np.multiply(self._guitar, drive, out=self._driven)
+                tone.begin(self._driven, played)
         if self._twin is not None:
             self._twin.process()
         self.tone_a.finish(self._a)
         self.tone_b.finish(self._b)
         self._delay_a.process(self._a, self._a)
         self._delay_b.process(self._b, self._b)
+        if way is not None:
+            np.multiply(self._a, way.level_a, out=self._a)
+            np.multiply(self._b, way.level_b, out=self._b)
+            positions = way.blend
         self.morph.process(self._a, self._b, positions, wet)
         self.output_level.apply(wet)
 

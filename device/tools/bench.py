@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from device.config import bundled_presets
 from device.files import whole_file, write_sound
+from device.prepare import playable
 from device.preset import read_preset
 from device.processes.realtime import no_garbage_collection
 from device.sound.block import Block
@@ -122,14 +123,14 @@ def _follow_step(frames: int) -> Step:
 
 
 def _preset_step(file: Path, frames: int) -> Step:
-    player = Player([read_preset(file).path()])
+    player = Player([playable(read_preset(file), RATE_HZ)])
     player.prepare(RATE_HZ, frames)
     return lambda source, target: player.process(source, 0.5, target)
 
 
 def _changing_step(files: Sequence[Path], frames: int) -> Step:
     """Go through the bank, one change each 50 periods until there were 30."""
-    player = Player([read_preset(file).path() for file in files])
+    player = Player([playable(read_preset(file), RATE_HZ) for file in files])
     player.prepare(RATE_HZ, frames)
     periods = itertools.count()
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from device.errors import AudioFileError, PresetError
 from device.files import check_target, read_sound_at, write_sound
+from device.prepare import playable
 from device.preset import Preset, Side
 from device.script import Script
 from device.sound.morph import ENGINES
@@ -144,7 +145,7 @@ def render(
         )
 
     def path() -> Playable:
-        return preset.path(interface_dbu, scenes=script is None)
+        return playable(preset, RATE_HZ, interface_dbu, scenes=script is None)
 
     return _render(path, source, target, script or (lambda _: Script()))
 
