@@ -1,14 +1,15 @@
 """The morphs that are judged: one name each, all of one shape."""
 
 import hashlib
-import importlib.util
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from models.errors import ModelError
 from models.morph import crossfade, select_ends
+from models.stage.model import STAGE_FILE, read_stage
+from models.stage.model import morph as stage_morph
 from models.units import Audio
 
 Morph = Callable[[Audio, Audio, float], Audio]
@@ -37,9 +38,16 @@ def _crossfade(_stage: Path | None) -> Morph:
 
 
 def _stage(file: Path | None) -> Morph:
-    if importlib.util.find_spec("models.stage.model") is None:
-        raise MethodMissingError("The stage network is left out: models/stage/model.py is missing.")
-    raise MethodMissingError("The stage network is left out: it has no wrapper here.")
+    if file is None and not STAGE_FILE.is_file():
+        raise MethodMissingError(
+            f"The stage network is left out: there is no {STAGE_FILE.name} in models/stage; "
+            "make one by python -m models train, or name one by --stage."
+        )
+    model = read_stage(file or STAGE_FILE)
+    # A damaged file is to be known before minutes are spent.
+    trial = np.linspace(-0.1, 0.1, 4096, dtype=np.float32)[None, :]
+    stage_morph(model, trial, trial, 0.5)
+    return partial(stage_morph, model)
 
 
 METHODS: dict[str, Callable[[Path | None], Morph]] = {REFERENCE: _crossfade, "stage": _stage}
@@ -49,7 +57,7 @@ METHODS: dict[str, Callable[[Path | None], Morph]] = {REFERENCE: _crossfade, "st
 def find_methods(stage: Path | None) -> tuple[dict[str, Morph], list[str]]:
     """Every method that can run here, and a sentence for each that cannot.
 
-    Raises ``ModelError`` where ``stage`` is given and cannot be played.
+    Raises ``ModelError`` where the stage network's file is damaged or foreign.
     """
     methods: dict[str, Morph] = {}
     missing = []
@@ -57,12 +65,13 @@ def find_methods(stage: Path | None) -> tuple[dict[str, Morph], list[str]]:
         try:
             methods[name] = make(stage)
         except MethodMissingError as error:
-            if stage is not None:
-                raise ModelError(f"{stage} cannot be judged: {error}") from error
             missing.append(str(error))
     return methods, missing
 
 
-def sha256(file: Path) -> str:
-    """The file's hash, hexadecimal."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+def describe_stage(stage: Path | None) -> tuple[str, str]:
+    """Name and SHA-256 of the stage network's file that plays, both empty where none does."""
+    file = stage or STAGE_FILE
+    if not file.is_file():
+        return "", ""
+    return file.name, hashlib.sha256(file.read_bytes()).hexdigest()

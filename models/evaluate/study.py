@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from models.errors import ModelError
-from models.evaluate.methods import Morph, blend, find_methods, sha256
+from models.evaluate.methods import Morph, blend, describe_stage, find_methods
 from models.evaluate.pairs import Pairing, Route, plane, play, travel
 from models.evaluate.perceptual import Cdpam, find_cdpam
 from models.evaluate.result import Evaluation, PairRow, Plane, Provenance, TruthRow
@@ -191,13 +191,13 @@ class Study:
 
     def _provenance(self, seconds: float) -> Provenance:
         order, test = self._order, self._split.test
-        stage = order.stage
+        stage, stage_sha256 = describe_stage(order.stage)
         return Provenance(
             command=order.command,
             seed=order.seed,
             quick=order.quick,
-            stage=stage.name if stage else "",
-            stage_sha256=sha256(stage) if stage else "",
+            stage=stage,
+            stage_sha256=stage_sha256,
             cdpam=self._cdpam is not None,
             split={
                 "players": tuple(player.name for player in test.players),

@@ -1,5 +1,6 @@
 """``python -m models evaluate``: what it measures, and how it fails."""
 
+import hashlib
 import json
 import sys
 from collections.abc import Sequence
@@ -307,16 +308,34 @@ def test_a_new_method_only_needs_its_name(monkeypatch: pytest.MonkeyPatch) -> No
     assert found["first"](GUITAR, GUITAR * 2, 0.5) is GUITAR
 
 
-def test_a_method_that_cannot_run_is_told_and_refused_when_asked_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def missing(stage: Path | None) -> methods.Morph:
-        raise methods.MethodMissingError("It is not here.")
+def test_a_method_that_cannot_run_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(methods, "STAGE_FILE", tmp_path / "stage.onnx")
+    found, missing = find_methods(None)
+    assert list(found) == ["crossfade"]
+    assert len(missing) == 1 and "stage.onnx" in missing[0]
+    assert methods.describe_stage(None) == ("", "")
 
-    monkeypatch.setitem(METHODS, "stage", missing)
-    assert find_methods(None)[1] == ["It is not here."]
-    with pytest.raises(ModelError, match="It is not here"):
-        find_methods(Path("mine.onnx"))
+
+def test_the_stage_network_of_a_file_takes_part_and_is_named_by_its_hash(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def play(model: bytes, a: Audio, b: Audio, position: float) -> Audio:
+        assert model == b"network"
+        return a + b
+
+    monkeypatch.setattr(methods, "stage_morph", play)
+    file = tmp_path / "mine.onnx"
+    file.write_bytes(b"network")
+    found, missing = find_methods(file)
+    assert list(found) == ["crossfade", "stage"] and not missing
+    assert np.array_equal(found["stage"](GUITAR, GUITAR, 0.5), GUITAR + GUITAR)
+    assert methods.describe_stage(file) == ("mine.onnx", hashlib.sha256(b"network").hexdigest())
+
+
+def test_a_foreign_stage_network_is_refused_before_anything_is_heard(tmp_path: Path) -> None:
+    (tmp_path / "foreign.onnx").write_bytes(b"no network")
+    with pytest.raises(ModelError, match="stage network"):
+        find_methods(tmp_path / "foreign.onnx")
 
 
 def test_the_crossfade_is_the_one_that_ships_with_exact_ends() -> None:
