@@ -1,5 +1,6 @@
 """What many tests need: where real audio lies, and a guitar made on the spot."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,15 @@ def shared_audio() -> Path:
     if not folder.is_dir():
         pytest.skip("real audio (../shared/audio) is not on this machine")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What presets keep goes into a folder of this run, for commands that tests start too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("CACHE_DIRECTORY", raising=False)
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 def plucked(frames: int, rate_hz: int = 48000, seed: int = 0) -> Audio:

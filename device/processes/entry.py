@@ -23,9 +23,12 @@ from device.processes.meters import Meters
 from device.processes.realtime import go_realtime, no_garbage_collection, quiet_arithmetic
 from device.script import Script, there_and_back
 from device.sound.player import Playable, Player
+from models.path import Way
+from models.units import db_from_gain
 
 RECORD_FILE = "record.npz"
 PATH_FILE = "path.json"
+_WAY_POINTS = 101
 
 
 class RunLog:
@@ -108,6 +111,17 @@ def describe(path: Playable) -> dict[str, object]:
         "name": path.name,
         "tones": path.tones,
         "latency": path.latency_table(),
+        "way": None if path.way is None else _way_by_points(path.way),
+    }
+
+
+def _way_by_points(way: Way) -> dict[str, list[float]]:
+    """Drives in dB and blend of a way at even positions of the knob."""
+    rows = [way.at(position) for position in np.linspace(0.0, 1.0, _WAY_POINTS).tolist()]
+    return {
+        "drive_a_db": [round(db_from_gain(row[0]), 2) for row in rows],
+        "drive_b_db": [round(db_from_gain(row[1]), 2) for row in rows],
+        "blend": [round(row[4], 4) for row in rows],
     }
 
 

@@ -16,6 +16,7 @@ from device.sound.delay import Delay
 from device.sound.ramp import SmoothGain
 from device.sound.steering import Steering
 from models.morph import Positions
+from models.path import Way
 from models.units import Audio
 
 
@@ -76,6 +77,11 @@ class ParameterPath:
         self._delay_dry = Delay(self.chain.latency_frames, period_frames)
         self.parts: tuple[Resettable, ...] = (*self.chain.parts, self._delay_dry, self)
         self._position = None
+
+    @property
+    def way(self) -> Way | None:
+        """None: the knob turns the chain's own controls."""
+        return None
 
     @property
     def latency_frames(self) -> int:

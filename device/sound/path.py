@@ -11,6 +11,7 @@ from device.sound.steering import Steering
 from device.sound.trajectory import Trajectory
 from device.sound.twin import TwinCapture, join_captures
 from models.morph import Positions
+from models.path import Way
 from models.units import Audio
 
 
@@ -74,6 +75,11 @@ class SoundPath:
             self._delay_b,
             self._delay_dry,
         )
+
+    @property
+    def way(self) -> Way | None:
+        """What the knob does to both tones' drive, if it does."""
+        return None if self._trajectory is None else self._trajectory.way
 
     @property
     def latency_frames(self) -> int:

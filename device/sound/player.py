@@ -8,6 +8,7 @@ import numpy as np
 from device.sound.block import Resettable
 from device.sound.ramp import Curve, Fade, Glide, SmoothValue
 from device.sound.steering import Steering
+from models.path import Way
 from models.units import Audio
 
 
@@ -18,6 +19,10 @@ class Playable(Protocol):
     parts: tuple[Resettable, ...]
     steering: Steering | None
     """What moves the position besides the knob; the player runs it."""
+
+    @property
+    def way(self) -> Way | None:
+        """What the knob does to both tones' drive, where it does."""
 
     @property
     def latency_frames(self) -> int:

@@ -26,6 +26,7 @@ class Trajectory:
 
     def __init__(self, way: Way) -> None:
         """Take a way; ``prepare`` before use."""
+        self.way = way
         tables = np.stack(way.tables())
         self._steps = np.float32(tables.shape[1] - 1)
         self._rises = np.diff(tables, axis=1, append=tables[:, -1:])

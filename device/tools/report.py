@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from device.files import whole_file
 from device.tools import pictures
+from device.tools.way_picture import drive_plane
 from models.units import SILENCE_DB, Audio, db_from_gain, rms_dbfs
 
 _LEVEL_BLOCK_S = 0.05
@@ -36,7 +37,8 @@ class RunRecord:
     (None: the same). ``period_ms`` holds the processing time of every period in ms, and may be
     empty. ``counters`` are counted states, ``counter_help`` one line for each. ``latency`` lists
     (where, block, frames) in the order of the signal: places named ``tone …`` lie side by side,
-    all others in line after them; ``tones`` the blocks of each tone. ``plain_counters`` names the
+    all others in line after them; ``tones`` the blocks of each tone. ``way`` is what
+    ``way_picture`` draws, where the knob moves the tones' drive. ``plain_counters`` names the
     counters that count in any good run and so raise nothing.
     """
 
@@ -57,6 +59,7 @@ class RunRecord:
     tones: Mapping[str, Sequence[str]]
     machine: Mapping[str, str]
     command: str
+    way: Mapping[str, Sequence[float]] | None = None
     plain_counters: Collection[str] = ("periods", "preset_changes")
     knob: npt.NDArray[np.float64] | None = None
 
@@ -127,6 +130,7 @@ def summary(record: RunRecord) -> dict[str, Any]:
         "latency_frames": latency_frames,
         "latency_ms": None if latency_frames is None else 1000.0 * latency_frames / rate_hz,
         "tones": {name: list(blocks) for name, blocks in record.tones.items()},
+        "way": None if record.way is None else {k: list(v) for k, v in record.way.items()},
         "machine": dict(record.machine),
         "command": record.command,
     }
@@ -223,7 +227,9 @@ def _drawn(record: RunRecord, numbers: Mapping[str, Any]) -> dict[str, Any]:
     """Every picture, wide and narrow; ``None`` where there is nothing to draw."""
     sound, dry = (np.nan_to_num(audio) for audio in (record.sound, record.dry))
     knob, periods = _knob(record), numbers["periods"]
-    drawn: dict[str, Any] = {"timeline": [], "levels": None, "periods": None}
+    drawn: dict[str, Any] = {"timeline": [], "levels": None, "periods": None, "way": None}
+    if record.way is not None:
+        drawn["way"] = [drive_plane(record.way, wide) for wide in (True, False)]
     for wide in (True, False):
         image = pictures.spectrogram(sound, record.rate_hz, 1000 if wide else 400)
         drawn["timeline"].append(pictures.timeline(sound, dry, image, knob, record.rate_hz, wide))

@@ -123,6 +123,7 @@ def _record(config: Config, options: argparse.Namespace, out: Path) -> RunRecord
         counter_help=COUNTERS,
         latency=[(where, what, frames) for where, what, frames in path["latency"]],
         tones=path["tones"],
+        way=path["way"],
         machine={
             **machine(),
             "audio process": f"{path['peak_resident_mib']} MiB resident at most",

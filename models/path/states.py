@@ -63,7 +63,10 @@ class Pair:
         p = np.asarray(blend, np.float32)[:, None, None]
         a = _between(self._a[:, ::every], drive_a_db)
         b = _between(self._b[:, ::every], drive_b_db)
-        return np.asarray((1.0 - p) * a + p * b, np.complex64)
+        b -= a
+        b *= p
+        b += a
+        return b
 
     def makeup_db(self, drive_a_db: Floats, drive_b_db: Floats, blend: Floats) -> Floats:
         """What brings blends of tones of one loudness to it, dB, ``(states,)``."""
@@ -138,7 +141,13 @@ def _between(sounds: Spectra, drive_db: Floats) -> Spectra:
     place = np.interp(drive_db, DRIVES_DB, np.arange(len(DRIVES_DB), dtype=np.float64))
     below = np.minimum(place.astype(np.intp), len(DRIVES_DB) - 2)
     part = (place - below).astype(np.float32)[:, None, None]
-    return np.asarray((1.0 - part) * sounds[below] + part * sounds[below + 1], np.complex64)
+    if not part.any():
+        return np.asarray(sounds[below])
+    mixed: Spectra = sounds[below + 1]
+    mixed -= sounds[below]
+    mixed *= part
+    mixed += sounds[below]
+    return mixed
 
 
 def _power(sounds: Spectra) -> npt.NDArray[np.float32]:

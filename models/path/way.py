@@ -17,7 +17,7 @@ Table = npt.NDArray[np.float32]
 TABLE_STEPS = 256
 """Steps of the tables over the knob's travel; between them it goes in straight lines."""
 
-LONGEST = 1.45
+LONGEST_MEL, LONGEST_BINS = 1.4, 1.45
 """Longest way taken, times the direct one, on the probe; other phrases must keep within 1.5."""
 
 _LEAST_GAIN = 0.97  # of the direct way's distance: a detour for less is not worth its length
@@ -124,9 +124,9 @@ def _best(pair: Pair, judge: Judge, direct: Measured) -> Measured:
 
 
 def _short_enough(found: Measured, direct: Measured) -> bool:
-    return all(
-        one.length_db <= LONGEST * other.length_db
-        for one, other in ((found.mel, direct.mel), (found.bins, direct.bins))
+    return (
+        found.mel.length_db <= LONGEST_MEL * direct.mel.length_db
+        and found.bins.length_db <= LONGEST_BINS * direct.bins.length_db
     )
 
 

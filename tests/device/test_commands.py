@@ -63,7 +63,8 @@ def test_sweep_goes_from_one_tone_to_the_other(tmp_path: Path, phrase: Path) -> 
         assert main(["render", str(phrase), target, "--preset", PRESET, *options]) == 0
     sweep, a, b = (soundfile.read(tmp_path / f"{name}.wav")[0] for name in ("sweep", "a", "b"))
     assert np.array_equal(sweep[:9000], a[:9000])
-    assert np.array_equal(sweep[-8000:], b[-8000:])
+    # On its way there tone B was driven less; what its blocks remember of that fades.
+    np.testing.assert_allclose(sweep[-8000:], b[-8000:], atol=1e-4)
     assert np.abs(sweep[48000:57600] - a[48000:57600]).max() > 0.01
 
 
