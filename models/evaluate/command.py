@@ -14,7 +14,7 @@ from models.evaluate.table import tables
 from models.evaluate.writing import write_text
 from models.stage.split import REAL_AUDIO
 
-NOTHING = "none"
+NOTHING, ORDERED = "none", "ordered"
 
 
 class FolderError(PurgaError, OSError):
@@ -28,7 +28,8 @@ def main(argv: Sequence[str]) -> int:
         audio=args.audio,
         stage=args.stage,
         families=args.families,
-        pairs=args.pairs,
+        pairs=None if args.pairs == ORDERED else args.pairs,
+        both_ways=args.pairs == ORDERED,
         cabinet=args.cabinet,
         sounds=args.out is not None,
         quick=args.quick,
@@ -76,7 +77,8 @@ def _parser() -> argparse.ArgumentParser:
         "--pairs",
         type=_pairs,
         metavar="A:B,…",
-        help=f"captures to go between, such as jc:ac10 or jc@-36:jc, or {NOTHING} (default: all)",
+        help=f"captures to go between, such as jc:ac10 or jc@-36:jc; {NOTHING}; or {ORDERED}: all, "
+        "there and back (default: all, once)",
     )
     parser.add_argument(
         "--cabinet", default="", metavar="NAME", help="behind the pairs' captures (default: none)"
@@ -94,7 +96,9 @@ def _names(text: str) -> tuple[str, ...]:
     return () if text == NOTHING else tuple(name.strip() for name in text.split(","))
 
 
-def _pairs(text: str) -> tuple[Pair, ...]:
+def _pairs(text: str) -> tuple[Pair, ...] | str:
+    if text == ORDERED:
+        return text
     pairs = []
     for part in _names(text):
         a, colon, b = part.partition(":")

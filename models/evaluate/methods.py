@@ -2,14 +2,13 @@
 
 import hashlib
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from models.morph import crossfade, select_ends
-from models.stage.model import STAGE_FILE, read_stage
-from models.stage.model import morph as stage_morph
+from models.stage.colour import Colour
+from models.stage.model import STAGE_FILE, StageModel, morph, read_stage
 from models.units import Audio
 
 Morph = Callable[[Audio, Audio, float], Audio]
@@ -44,10 +43,12 @@ def _stage(file: Path | None) -> Morph:
             "make one by python -m models train, or name one by --stage."
         )
     model = read_stage(file or STAGE_FILE)
-    # A damaged file is to be known before minutes are spent.
-    trial = np.linspace(-0.1, 0.1, 4096, dtype=np.float32)[None, :]
-    stage_morph(model, trial, trial, 0.5)
-    return partial(stage_morph, model)
+    StageModel(model, Colour.plain(), 64)  # a foreign file is refused before minutes are spent
+
+    def morph_by_stage(a: Audio, b: Audio, position: float) -> Audio:
+        return morph(model, a, b, position)
+
+    return morph_by_stage
 
 
 METHODS: dict[str, Callable[[Path | None], Morph]] = {REFERENCE: _crossfade, "stage": _stage}

@@ -13,8 +13,8 @@ from typing import Any, Literal
 Kind = Literal["lsd", "mel"]
 """Which spectral distance: log-spectral distance, or the same on 64 mel bands. Both in dB."""
 
-MONOTONE_SLACK = 0.01
-"""How far saturation may turn back between neighbours and still count as monotone."""
+MONOTONE_SLACK = 0.02
+"""How far saturation may turn back along the knob and still count as monotone."""
 
 
 @dataclass(frozen=True)
@@ -136,12 +136,17 @@ class PairRow:
         return f"{self.path} + {self.method}{law}"
 
     @property
+    def saturation_turn(self) -> float:
+        """How far saturation turns back at most, against the direction of the ends, 0…1."""
+        sign = 1.0 if self.saturation[-1] >= self.saturation[0] else -1.0
+        values = [sign * value for value in self.saturation]
+        highest = itertools.accumulate(values, max)
+        return max(top - value for top, value in zip(highest, values, strict=True))
+
+    @property
     def saturation_is_monotone(self) -> bool:
         """Whether saturation never turns back between the ends by more than the slack."""
-        values = self.saturation
-        sign = 1.0 if values[-1] >= values[0] else -1.0
-        steps = itertools.pairwise(values)
-        return all(sign * (after - before) >= -MONOTONE_SLACK for before, after in steps)
+        return self.saturation_turn <= MONOTONE_SLACK
 
     @property
     def worst_loudness_error_lu(self) -> float:
@@ -247,6 +252,7 @@ class Evaluation:
         plain = asdict(self)
         for row, pair in zip(plain["pairs"], self.pairs, strict=True):
             row["label"] = pair.label
+            row["saturation_turn"] = pair.saturation_turn
             row["saturation_is_monotone"] = pair.saturation_is_monotone
             for name, trail in (("lsd", pair.lsd), ("mel", pair.mel)):
                 row[name] |= {

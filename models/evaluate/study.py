@@ -46,13 +46,15 @@ Pair = tuple[str, str]
 class Order:
     """What is asked for. ``None`` stands for everything there is, an empty tuple for nothing.
 
-    ``stage`` is a network instead of the one that ships; ``sounds`` keeps those of some cases.
+    ``stage`` is a network instead of the one that ships; ``both_ways`` goes between captures there
+    and back; ``sounds`` keeps those of some cases.
     """
 
     audio: Path
     stage: Path | None = None
     families: tuple[str, ...] | None = None
     pairs: tuple[Pair, ...] | None = None
+    both_ways: bool = False
     cabinet: str = ""
     sounds: bool = False
     quick: bool = False
@@ -74,8 +76,8 @@ FULL = Extent(cases=6, case_s=5.0, phrase_s=5.0, cdpam=True)
 QUICK = Extent(cases=1, case_s=2.5, phrase_s=2.5, cdpam=False)
 
 QUICK_PAIRS: tuple[Pair, ...] = (("ampeg", "deluxe"), ("jc", "5153"), ("jc@-36", "jc"))
-HEARD_PAIRS: tuple[Pair, ...] = (("ampeg", "deluxe"), ("jc", "ac10"), ("jc", "5153"))
-"""Pairs whose sounds are kept for ears."""
+HEARD_PAIRS = ({"ampeg", "deluxe"}, {"ac10", "jc"}, {"5153", "jc"})
+"""Pairs whose sounds are kept for ears, if there are more."""
 
 
 METHODS_OF_WAYS: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType(
@@ -103,8 +105,8 @@ class Study:
         captures = sorted((order.audio / "nam").glob("*.nam"))
         name = order.cabinet
         self._cabinet = read_cabinet(_cabinet_file(order.audio, name)) if name else None
-        self._pairs = _pairs(order, [file.stem for file in captures])
-        names = {split_name(name)[0] for pair in self._pairs for name in pair}
+        self.pairs = _pairs(order, [file.stem for file in captures])
+        names = {split_name(name)[0] for pair in self.pairs for name in pair}
         self._amplifiers = {file.stem: Amplifier(file) for file in captures if file.stem in names}
         self._cdpam: Cdpam | None = None
         if self._families and self._extent.cdpam:
@@ -146,14 +148,14 @@ class Study:
         return found
 
     def _judge_pairs(self) -> tuple[list[PairRow], list[Plane]]:
-        if not self._pairs:
+        if not self.pairs:
             return [], []
         tones = Tones(self._amplifiers, self._cabinet, self._guitar(0))
         ways = Ways(Tones(self._amplifiers, self._cabinet, self._guitar(1)))
         morphs = self._methods | {"chain": blend}
         found: list[PairRow] = []
         planes: list[Plane] = []
-        for a, b in tqdm(self._pairs, desc="pairs", disable=None):
+        for a, b in tqdm(self.pairs, desc="pairs", disable=None):
             pairing = Pairing(tones, a, b, self._order.cabinet)
             for route in ways.between(pairing):
                 for method in METHODS_OF_WAYS[route.path, route.law]:
@@ -179,7 +181,7 @@ class Study:
 
     def _keep_way(self, pairing: Pairing, route: Route, label: str, morph: Morph) -> None:
         pair = pairing.a, pairing.b
-        chosen = pair in HEARD_PAIRS or len(self._pairs) <= len(HEARD_PAIRS)
+        chosen = set(pair) in HEARD_PAIRS or len(self.pairs) <= len(HEARD_PAIRS)
         if not self._order.sounds or not chosen:
             return
         name = " → ".join(pair)
@@ -229,8 +231,9 @@ def _pairs(order: Order, captures: Sequence[str]) -> tuple[Pair, ...]:
     if order.pairs is None and order.quick:
         return QUICK_PAIRS
     if order.pairs is None:
+        choose = itertools.permutations if order.both_ways else itertools.combinations
         return (
-            *itertools.combinations(captures, 2),
+            *choose(captures, 2),
             *((f"{capture}@{SPAN_DB:.0f}", capture) for capture in captures),
         )
     for name in itertools.chain.from_iterable(order.pairs):

@@ -81,8 +81,8 @@ def _pair(row: PairRow) -> list[str]:
             f"{trail.length_db:.1f}",
             f"{trail.evenness:.2f}",
         ]
-    turns = "no" if row.saturation_is_monotone else "yes"
-    return [row.a, row.b, row.cabinet or "–", row.label, *figures, turns, _lu(row)]
+    turn = f"{row.saturation_turn:.2f}"
+    return [row.a, row.b, row.cabinet or "–", row.label, *figures, turn, _lu(row)]
 
 
 def _lu(row: PairRow) -> str:

@@ -20,7 +20,7 @@ from models.evaluate.pairs import POSITIONS, Pairing, Route, plane, play, travel
 from models.evaluate.perceptual import find_cdpam
 from models.evaluate.result import Evaluation, PairRow, Provenance, Trail, WayPoint
 from models.evaluate.sounds import SoundFolder
-from models.evaluate.study import METHODS_OF_WAYS
+from models.evaluate.study import METHODS_OF_WAYS, Order, Study
 from models.evaluate.summary import summarise
 from models.evaluate.table import tables
 from models.evaluate.tones import DRIVES_DB, Tones, loudness_of
@@ -252,11 +252,12 @@ def row_of(label: tuple[str, str, str], nearest: float, step: float, saturation:
 @pytest.mark.parametrize(
     ("saturation", "monotone"),
     [((0.0, 0.5, 1.0), True), ((1.0, 0.5, 0.0), True), ((0.0, 1.0, 0.5), False),
-     ((0.2, 0.195, 0.3), True), ((0.5, 0.5, 0.5), True)],
+     ((0.2, 0.185, 0.3), True), ((0.2, 0.17, 0.3), False), ((0.5, 0.5, 0.5), True)],
 )  # fmt: skip
 def test_saturation_may_not_turn_back(saturation: Sequence[float], monotone: bool) -> None:
     row = row_of(("drive", "stage", "linear"), 1.0, 1.0, saturation)
     assert row.saturation_is_monotone is monotone
+    assert row_of(("p", "m", "l"), 1.0, 1.0, (0.9, 0.4, 0.6)).saturation_turn == pytest.approx(0.2)
 
 
 def test_summaries_are_over_the_plain_crossfade_under_their_own_law() -> None:
@@ -323,7 +324,8 @@ def test_the_stage_network_of_a_file_takes_part_and_is_named_by_its_hash(
         assert model == b"network"
         return a + b
 
-    monkeypatch.setattr(methods, "stage_morph", play)
+    monkeypatch.setattr(methods, "morph", play)
+    monkeypatch.setattr(methods, "StageModel", lambda *arguments: None)
     file = tmp_path / "mine.onnx"
     file.write_bytes(b"network")
     found, missing = find_methods(file)
@@ -442,6 +444,14 @@ def test_what_there_is_not_is_refused(
     arguments: list[str], words: str, shared_audio: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert words in refused(capsys, "--quick", "--audio", str(shared_audio), *arguments)
+
+
+def test_pairs_are_all_of_them_once_or_there_and_back(shared_audio: Path) -> None:
+    once = Study(Order(shared_audio, families=())).pairs
+    both = Study(Order(shared_audio, families=(), both_ways=True)).pairs
+    between = [pair for pair in once if pair[0].partition("@")[0] != pair[1]]
+    assert len(between) == 10 and ("jc@-36", "jc") in once
+    assert set(both) == {*once, *(pair[::-1] for pair in between)}
 
 
 def test_a_file_is_no_folder(
