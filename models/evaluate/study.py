@@ -109,8 +109,10 @@ class Study:
         names = {split_name(name)[0] for pair in self.pairs for name in pair}
         self._amplifiers = {file.stem: Amplifier(file) for file in captures if file.stem in names}
         self._cdpam: Cdpam | None = None
-        if self._families and self._extent.cdpam:
-            self._cdpam, why = find_cdpam()
+        if self._families:
+            why = "CDPAM is left out, because of --quick."
+            if self._extent.cdpam:
+                self._cdpam, why = find_cdpam()
             self._missing += [why] if why else []
         self._sounds = SoundFolder()
 
