@@ -102,6 +102,13 @@ def tried(preset: Preset, side: Side, rate_hz: int, interface_dbu: float | None 
 @functools.lru_cache(maxsize=2)
 def probe(rate_hz: int) -> Audio:
     """The phrase on which tones are tried, ``(1, frames)``: pieces of the riff, read-only."""
+    phrase = resampled(_pieces(), _RIFF_HZ, rate_hz)
+    phrase.setflags(write=False)
+    return phrase
+
+
+@functools.cache
+def _pieces() -> Audio:
     whole = riff(_RIFF_HZ)
     ramp = np.linspace(0.0, 1.0, round(_FADE_S * _RIFF_HZ), dtype=np.float32)
     pieces = []
@@ -110,9 +117,7 @@ def probe(rate_hz: int) -> Audio:
         piece[: ramp.size] *= ramp
         piece[-ramp.size :] *= ramp[::-1]
         pieces.append(piece)
-    phrase = resampled(np.concatenate(pieces)[None, :], _RIFF_HZ, rate_hz)
-    phrase.setflags(write=False)
-    return phrase
+    return np.concatenate(pieces)[None, :]
 
 
 def _fingerprint(preset: Preset, rate_hz: int, interface_dbu: float | None) -> str:
@@ -135,7 +140,7 @@ def _read(file: Path, fingerprint: str) -> DrivePath | None:
     if not file.exists():
         return None
     try:
-        with np.load(file, allow_pickle=False) as kept:
+        with file.open("rb") as source, np.load(source, allow_pickle=False) as kept:
             if str(kept["fingerprint"]) != fingerprint:
                 raise ValueError("it belongs to another preset")
             return _from_arrays(kept)

@@ -33,18 +33,23 @@ def drive_plane(way: Mapping[str, Sequence[float]], wide: bool) -> Picture:
         plane.set(xlabel="drive of tone A, dB", ylabel="drive of tone B, dB")
         along.plot(knob, a, color=WET, linewidth=2.0, label="drive of A")
         along.plot(knob, b, color=DRY, linewidth=2.0, label="drive of B")
-        along.set(xlim=(-0.02, 1.02), ylim=(_LOWEST_DB, 4.0), ylabel="drive, dB")
+        along.set(xlim=(-0.02, 1.02), ylim=(_LOWEST_DB, 9.0), ylabel="drive, dB")
         along.set_xlabel("knob position")
         along.xaxis.set_major_locator(FixedLocator((0.0, 0.25, 0.5, 0.75, 1.0)))
         along.set_xticklabels(["0 (A)", "¼", "½", "¾", "1 (B)"])
         share = along.twinx()
         share.plot(knob, blend, color=KNOB, linewidth=2.0, linestyle="--", label="blend")
-        share.set_ylim(-0.04, 1.12)
+        share.set_ylim(-0.04, 1.26)
         share.set_ylabel("blend, 0 (A) … 1 (B)", color=KNOB)
         share.grid(visible=False)
         lines = [*along.lines, *share.lines]
         along.legend(
-            lines, [str(line.get_label()) for line in lines], frameon=False, labelcolor=INK
+            lines,
+            [str(line.get_label()) for line in lines],
+            frameon=False,
+            labelcolor=INK,
+            ncols=3,
+            loc="upper center",
         )
         label = (
             f"The knob's way: drive of tone A down to {a.min():.0f} dB and of tone B from "

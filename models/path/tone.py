@@ -58,7 +58,7 @@ def loudness_lufs(spectra: Spectra, rate_hz: int) -> Floats:
     """Loudness of sounds by their short-time spectra ``(…, times, bins)``, shape ``(…)``.
 
     ITU-R BS.1770-4 with its relative gate; without the absolute one, because what is measured
-    is heard at another level. Within 0.1 LU of a meter for a phrase of some seconds.
+    is heard at another level. Within 0.3 LU of a meter for a phrase of some seconds.
     """
     power = (np.abs(spectra) ** 2) @ _weights(rate_hz)
     frames = min(power.shape[-1], max(1, round(_BLOCK_S * rate_hz / HOP_FRAMES)))

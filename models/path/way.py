@@ -17,8 +17,10 @@ Table = npt.NDArray[np.float32]
 TABLE_STEPS = 256
 """Steps of the tables over the knob's travel; between them it goes in straight lines."""
 
-LONGEST_MEL, LONGEST_BINS = 1.4, 1.45
-"""Longest way taken, times the direct one, on the probe; other phrases must keep within 1.5."""
+LONGEST_MEL, LONGEST_BINS = 1.4, 2.0
+"""Longest way taken, times the direct one, on the probe. On mel bands, where other phrases must
+keep within 1.5: they are what is heard. On bins, which count chance interference of partials as
+way, only what nobody wants is kept out (README.md has the figures of either choice)."""
 
 _LEAST_GAIN = 0.97  # of the direct way's distance: a detour for less is not worth its length
 _BISECTIONS = 4
