@@ -206,7 +206,7 @@ def test_what_asks_for_a_way_gets_one(tmp_path: Path) -> None:
 def test_the_direct_way_keeps_both_drives_and_takes_the_law(tmp_path: Path) -> None:
     found = found_path(preset(tmp_path, 'path = "direct"\nlaw = "perceptual"'), 48000)
     assert found.direct
-    even, linear = (way_along(found, law).blend for law in ("perceptual", "linear"))  # type: ignore[arg-type]
+    even, linear = (way_along(found, law).blend for law in ("perceptual", "linear"))
     np.testing.assert_allclose(linear, np.linspace(0.0, 1.0, 257), atol=1e-3)
     assert np.abs(even - linear).max() > 0.05
 

@@ -57,7 +57,7 @@ def heard(preset: Preset, found: DrivePath, phrase: Audio) -> list[Audio]:
 def real_tones(preset: Preset, phrase: Audio) -> list[Audio]:
     sounds = []
     for side in ("a", "b"):
-        player = Player([preset.single(side)])  # type: ignore[arg-type]
+        player = Player([preset.single(side)])
         player.prepare(48000, PERIOD_FRAMES, 0.0)
         for drive_db in DRIVES_DB.tolist():
             guitar = phrase * np.float32(gain_from_db(drive_db))
@@ -101,5 +101,5 @@ def test_nearer_to_real_amps_than_the_blend(
 
 def test_an_amp_that_is_driven_less_is_less_saturated(tmp_path: Path, shared_audio: Path) -> None:
     preset = pair(tmp_path, shared_audio / "nam", "jc", "ac10", "drive")
-    clean, crunch = (tried(preset, side, 48000).saturation() for side in ("a", "b"))  # type: ignore[arg-type]
+    clean, crunch = (tried(preset, side, 48000).saturation() for side in ("a", "b"))
     assert clean.max() < 0.2 and crunch[0] < 0.3 and crunch[-1] > 0.7
