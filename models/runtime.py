@@ -83,11 +83,12 @@ class StreamingModel:
         """Channels in: for captures, one for each that the model holds, and as many out."""
         return self._source_shape[0]
 
-    def process(self, source: Audio, target: Audio) -> None:
+    def process(self, source: Audio, target: Audio, keep: bool = True) -> None:
         """Turn one period of ``source`` into ``target``, ``(channels, period_frames)`` float32.
 
-        Full scale is ±1. Both may be the same array where as many channels go out as in. Raises
-        ``ValueError`` on another shape.
+        Full scale is ±1. Both may be the same array where as many channels go out as in. Without
+        ``keep`` the period leaves no trace in the memories, so that it can be played again when
+        more of it is known. Raises ``ValueError`` on another shape.
         """
         if source.shape != self._source_shape or target.shape != self._target_shape:
             raise ValueError(
@@ -97,8 +98,9 @@ class StreamingModel:
         np.copyto(self._entry, source)
         turn = self._turn
         self._run(self._bindings[turn])
-        turn += 1
-        self._turn = turn if turn < len(self._bindings) else 0
+        if keep:
+            turn += 1
+            self._turn = turn if turn < len(self._bindings) else 0
         np.copyto(target, self._exit)
 
     def reset(self) -> None:

@@ -38,6 +38,13 @@ class Colour:
     evened-out spectrum is on average, and how much that varies, both in units of 20 dB. An amp
     that is driven hard varies little, which is how the network knows."""
 
+    @classmethod
+    def plain(cls) -> "Colour":
+        """No colour: both filters pass everything."""
+        whiten, shape = np.zeros(WHITEN_TAPS, np.float32), np.zeros(SHAPE_TAPS, np.float32)
+        whiten[0] = shape[0] = 1.0
+        return cls(whiten, shape, np.zeros((3, 2 * TRAIT_BANDS), np.float32))
+
 
 def colour_of(a: Audio, b: Audio) -> Colour:
     """The colour of two tones of one performance, ``(1, frames)`` at −20 dBFS RMS."""

@@ -71,7 +71,7 @@ class _Writer:
         tones = self._filter(graph.node("Concat", a, b, axis=0), self._colour_filter(WHITEN), 2)
         bands = self._bands(tones)
         gains = self._gains(tones, bands, position)
-        of_both = graph.node("Mul", self._between(gains), self._flat(bands))
+        of_both = graph.node("Mul", self._between(gains), bands)
         added = graph.node("ReduceSum", of_both, graph.indices(0, 1), keepdims=1)
         added = self._filter(added, self._colour_filter(SHAPE), 1)
         rest = graph.node("Sub", graph.scalar(4.0), graph.node("Mul", position, graph.scalar(4.0)))
@@ -80,25 +80,14 @@ class _Writer:
         return graph.finish(self._bounded(out, a, b), prewarm_frames=0)
 
     def _bands(self, tones: str) -> str:
-        """Every band of every source and the source itself, ``(2·sources, bands + 1, frames)``."""
-        graph, shape = self._graph, self._shape
-        sources = tones
-        if shape.drives:
-            drive = self._weights["drive"][:, None, ::-1]
-            driven = graph.node("Tanh", self._filter(tones, graph.constant(_whole(drive)), 2))
-            sources = graph.node("Concat", tones, driven, axis=1)
-            sources = graph.node("Reshape", sources, graph.indices(2 * shape.sources, 1, -1))
-        itself = np.zeros((1, 1, shape.ear_taps), np.float32)
+        """Every band of each tone and the tone itself, ``(2, bands + 1, frames)``."""
+        itself = np.zeros((1, 1, self._shape.ear_taps), np.float32)
         itself[..., -1] = 1.0
         ear = np.concatenate([self._weights["ear"][:, None, ::-1], itself])
-        return self._filter(sources, graph.constant(_whole(ear)), 2 * shape.sources)
-
-    def _flat(self, bands: str) -> str:
-        rows = self._shape.sources * (self._shape.bands + 1)
-        return self._graph.node("Reshape", bands, self._graph.indices(2, rows, -1))
+        return self._filter(tones, self._graph.constant(_whole(ear)), 2)
 
     def _gains(self, tones: str, bands: str, position: str) -> str:
-        """Gains at each block's end, ``(2, sources·(bands + 1), blocks)``."""
+        """Gains at each block's end, ``(2, bands + 1, blocks)``."""
         graph = self._graph
         of_a, of_b, apart = self._levels(bands)
         side = graph.node("Mul", self._block_ends(position), graph.scalar(2.0))
@@ -162,7 +151,7 @@ class _Writer:
                 graph.indices(row + 1, count),
                 graph.indices(0, 1),
             )
-            for row in (0, self._shape.sources)
+            for row in (0, 1)
         )
         apart = graph.node("Sub", first, second)
         all_three = graph.node("Concat", first, second, apart, axis=0)
@@ -209,14 +198,14 @@ class _Writer:
     def _between(self, gains: str) -> str:
         """Straight lines through the gains, one block late, ``(2, …, frames)``."""
         graph = self._graph
-        rows = self._shape.sources * (self._shape.bands + 1)
+        rows = self._shape.bands + 1
         window = self._window(gains, (2, rows, 2))
         ends = [
             graph.node("Slice", window, graph.indices(at), graph.indices(at - 2), graph.indices(2))
             for at in (0, 1)
         ]
         start, end = (graph.node("Unsqueeze", each, graph.indices(3)) for each in ends)
-        share = np.arange(1, BLOCK_FRAMES + 1, dtype=np.float32) / BLOCK_FRAMES
+        share = np.linspace(0.0, 1.0, BLOCK_FRAMES + 1, dtype=np.float32)[1:]
         moved = graph.node("Mul", graph.node("Sub", end, start), graph.constant(share))
         lines = graph.node("Add", start, moved)
         return graph.node("Reshape", lines, graph.indices(2, rows, -1))

@@ -1,8 +1,7 @@
 """The stage network: a small causal network that hears both tones and bends the crossfade.
 
 ``out = (1 − p)·a + p·b + 4p(1 − p)·shape * Σ_k (α_k·a_k + β_k·b_k)``. Both tones, evened out
-(``models.stage.colour``), and driven versions of each go through one learnt bank of causal
-filters. A network that is the same for both tones hears how loud each band of its own tone, of
+(``models.stage.colour``), go through one learnt bank of causal filters. A network that is the same for both tones hears how loud each band of its own tone, of
 the other and of their difference has been, and says how much of each band to add or take away.
 What is added is made of the tones by gains that move slowly, so it has their partials and their
 silence between the partials. All gains are multiplied by how much the tones differ just now, 0
@@ -17,7 +16,7 @@ This file is for training only; ``models.stage.graph`` writes the same network f
 import math
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812 (its name everywhere)
 from torch import Tensor, nn
 
 from models.stage.colour import TRAIT_BANDS
@@ -39,15 +38,14 @@ class StageNetwork(nn.Module):
         self.shape = shape
         bands, width = shape.bands, shape.width
         self.ear = nn.Parameter(gammatones(bands, shape.ear_taps))
-        self.drive = nn.Parameter(_drives(shape))
         self.traits = nn.Linear(3 * 2 * TRAIT_BANDS, width, bias=False)
         nn.init.normal_(self.traits.weight, std=0.05)
         self.enter = nn.Conv1d(3 * bands * 2 + 2, width, 1)
         self.past = nn.Conv1d(width, width, shape.taps, dilation=shape.dilation)
         self.film = nn.Conv1d(2, 2 * width, 1)
         self.mix = nn.Conv1d(width, width, 1)
-        # The last band of each source is all of it, so that a blend of the whole can be exact.
-        self.leave = nn.Conv1d(width, shape.sources * (bands + 1), 1)
+        # The last band is the whole tone, so that another blend of the whole can be exact.
+        self.leave = nn.Conv1d(width, bands + 1, 1)
         for layer in (self.film, self.leave):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
@@ -70,24 +68,14 @@ class StageNetwork(nn.Module):
         position = position.expand_as(a)
         blend = (1.0 - position) * a + position * b
         tones = torch.cat([filtered(a, whiten), filtered(b, whiten)])
-        gains = self.gains(tones, position, traits)
-        sources = self.sources(tones)
-        bands = torch.cat([self.bands(sources), sources[..., None, :]], dim=-2).flatten(1, 2)
-        of_a, of_b = (between(gains) * bands).sum(1, keepdim=True).chunk(2)
+        bands = _through(tones[:, 0], self.ear)
+        gains = between(self.gains(tones, bands, position, traits))
+        of_a, of_b = (gains * torch.cat([bands, tones], dim=1)).sum(1, keepdim=True).chunk(2)
         return blend + 4.0 * position * (1.0 - position) * filtered(of_a + of_b, shape)
 
-    def sources(self, tones: Tensor) -> Tensor:
-        """The tones and their driven versions, ``(batch, sources, frames)``."""
-        return torch.cat([tones, torch.tanh(_through(tones[:, 0], self.drive))], dim=1)
-
-    def bands(self, sounds: Tensor) -> Tensor:
-        """Each band of each sound, ``(…, bands, frames)``."""
-        return _through(sounds, self.ear)
-
-    def gains(self, tones: Tensor, position: Tensor, traits: Tensor) -> Tensor:
-        """Of each tone's bands at each block's end, ``(2·batch, sources·(bands + 1), blocks)``."""
+    def gains(self, tones: Tensor, bands: Tensor, position: Tensor, traits: Tensor) -> Tensor:
+        """Of each tone's bands at each block's end, ``(2·batch, bands + 1, blocks)``."""
         a, b = tones.chunk(2)
-        bands = self.bands(tones[:, 0])
         first, second = bands.chunk(2)
         of_a, of_b, apart = levels(torch.cat([bands, first - second])).chunk(3)
         own, other = torch.cat([of_a, of_b]), torch.cat([of_b, of_a])
@@ -132,14 +120,16 @@ def filtered(signal: Tensor, taps: Tensor) -> Tensor:
     frames = signal.shape[-1]
     size = frames + taps.shape[-1]
     spectra = torch.fft.rfft(signal, size) * torch.fft.rfft(taps, size)[:, None]
-    return torch.fft.irfft(spectra, size)[..., :frames]
+    heard: Tensor = torch.fft.irfft(spectra, size)
+    return heard[..., :frames]
 
 
 def _through(sounds: Tensor, filters: Tensor) -> Tensor:
     """``(…, frames)`` through each of ``(filters, taps)``, newest tap first."""
     taps = filters.shape[-1]
     windows = F.pad(sounds, (taps - 1, 0)).unfold(-1, taps, 1)
-    return (windows @ filters.flip(-1).T).transpose(-1, -2)
+    heard: Tensor = windows @ filters.flip(-1).T
+    return heard.transpose(-1, -2)
 
 
 def _blocks(signal: Tensor) -> Tensor:
@@ -162,10 +152,3 @@ def gammatones(bands: int, taps: int) -> Tensor:
         taps_of = shape * torch.cos(2.0 * math.pi * centre * time)
         filters.append(taps_of / taps_of.square().sum().sqrt() * 0.5)
     return torch.stack(filters).float()
-
-
-def _drives(shape: Shape) -> Tensor:
-    """Filters before the drives: at first the colour is turned back to that of a guitar."""
-    taps = torch.exp(-torch.arange(shape.ear_taps) / 6.0)
-    strengths = torch.tensor([1.0, 4.0, 0.3, 12.0])[: shape.drives]
-    return strengths[:, None] * taps * 0.4

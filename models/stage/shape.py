@@ -19,14 +19,7 @@ class Shape:
 
     bands: int = 20
     ear_taps: int = 64
-    drives: int = 2
-    """Driven versions of each tone, beside the tone itself."""
     width: int = 48
     taps: int = 4
     dilation: int = 8
     """Of the one layer that hears earlier blocks."""
-
-    @property
-    def sources(self) -> int:
-        """Sounds that each tone gives to be blended."""
-        return 1 + self.drives
