@@ -13,6 +13,7 @@ from device.sound.follow import Follow, FollowSettings
 from device.sound.morph import ENGINES
 from device.sound.parameter_path import Control, ParameterPath
 from device.sound.path import SoundPath
+from device.sound.ramp import Curve
 from device.sound.scenes import MAXIMUM_SCENES, Scenes, SceneSettings, check_scenes
 from device.sound.steering import Steering
 from device.sound.trajectory import Trajectory
@@ -105,25 +106,31 @@ class Preset:
         return ToneChain(blocks, tone.level_db)
 
     @property
+    def one_shape(self) -> bool:
+        """Whether the knob turns one chain's own controls."""
+        return self.table.morph.path == "drive" and self._controls() is not None
+
+    @property
     def needs_way(self) -> bool:
         """Whether the knob's way is to be found first (``device.prepare``)."""
-        morph = self.table.morph
-        if morph.path == "direct":
-            return morph.law != "linear"
-        return self._controls() is None
+        return self.table.morph.law != "linear" or (
+            self.table.morph.path == "drive" and not self.one_shape
+        )
 
     def path(
         self,
         interface_dbu: float | None = None,
         scenes: bool = True,
         trajectory: Trajectory | None = None,
+        law: Curve | None = None,
     ) -> SoundPath | ParameterPath:
         """Make the whole way through the preset, unprepared. Raises ``PresetError``.
 
         ``scenes = False`` leaves the position to the knob and to ``follow``. ``trajectory`` is
         the way found for a preset that needs one; without it the tones are blended as they are.
+        ``law`` is the table of positions for tones of one shape.
         """
-        way = self._way(interface_dbu, trajectory)
+        way = self._way(interface_dbu, trajectory, law)
         way.steering = self._steering(scenes)
         return way
 
@@ -135,7 +142,7 @@ class Preset:
         return None if follow is None and scenes is None else Steering(follow, scenes)
 
     def _way(
-        self, interface_dbu: float | None, trajectory: Trajectory | None
+        self, interface_dbu: float | None, trajectory: Trajectory | None, law: Curve | None
     ) -> SoundPath | ParameterPath:
         """The way without what steers it.
 
@@ -152,6 +159,7 @@ class Preset:
                 levels_db=(table.tone.a.level_db, table.tone.b.level_db),
                 input_db=table.input.gain_db,
                 output_db=table.output.level_db,
+                law=law,
             )
         return SoundPath(
             name=self.name,

@@ -13,7 +13,7 @@ import numpy as np
 from device.sound.block import Parameter, Resettable
 from device.sound.chain import ToneChain
 from device.sound.delay import Delay
-from device.sound.ramp import SmoothGain
+from device.sound.ramp import Curve, SmoothGain
 from device.sound.steering import Steering
 from models.morph import Positions
 from models.path import Way
@@ -58,14 +58,21 @@ class ParameterPath:
         levels_db: tuple[float, float],
         input_db: float = 0.0,
         output_db: float = 0.0,
+        law: Curve | None = None,
     ) -> None:
-        """Take tone A's chain, unprepared, and both tones' levels in dB."""
+        """Take tone A's chain, unprepared, and both tones' levels in dB.
+
+        ``law`` is a table from even places of the knob to positions, from 0 to 1; without it the
+        knob is the position.
+        """
         self.name = name
         self.chain = chain
         self.controls = tuple(controls)
         self._levels_db = levels_db
         self._input_db = input_db
         self._output_db = output_db
+        self._law = law
+        self._places = None if law is None else np.linspace(0.0, 1.0, len(law))
         self._position: float | None = None
 
     def prepare(self, rate_hz: int, period_frames: int) -> None:
@@ -124,6 +131,8 @@ class ParameterPath:
         """Send every control to its place; from silence there is nothing to ramp from."""
         from_silence = self._position is None
         self._position = position
+        if self._law is not None and self._places is not None:
+            position = float(np.interp(position, self._places, self._law))
         blocks = self.chain.blocks
         for control in self.controls:
             blocks[control.block].move(control.parameter.name, control.value(position))

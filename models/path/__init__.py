@@ -2,6 +2,16 @@
 
 from models.path.measure import Figures
 from models.path.tone import DRIVES_DB, Tone
-from models.path.way import DrivePath, Law, Way, find_path, way_along
+from models.path.way import DrivePath, Law, Way, even_positions, find_path, way_along
 
-__all__ = ["DRIVES_DB", "DrivePath", "Figures", "Law", "Tone", "Way", "find_path", "way_along"]
+__all__ = [
+    "DRIVES_DB",
+    "DrivePath",
+    "Figures",
+    "Law",
+    "Tone",
+    "Way",
+    "even_positions",
+    "find_path",
+    "way_along",
+]

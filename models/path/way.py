@@ -8,8 +8,9 @@ import numpy.typing as npt
 
 from models.path.measure import Figures, Judge, Measured
 from models.path.search import REACHES, SATURATION_SLACK, Plane, between, direct_route
-from models.path.states import Pair
+from models.path.states import EVERY, Pair, bin_levels, distance_db, mel_levels
 from models.path.tone import DRIVES_DB, SILENT_LUFS, Floats, Tone
+from models.quality.spectral import Spectra
 
 Law = Literal["linear", "perceptual"]
 Table = npt.NDArray[np.float32]
@@ -25,6 +26,7 @@ way, only what nobody wants is kept out (README.md has the figures of either cho
 _LEAST_GAIN = 0.97  # of the direct way's distance: a detour for less is not worth its length
 _BISECTIONS = 4
 _MOST_LEVEL_DB = 60.0
+_LEAST_TRAVEL = 0.02  # of what is heard, for positions between which nothing is: the table rises
 
 
 @dataclass(frozen=True)
@@ -236,3 +238,22 @@ def way_along(path: DrivePath, law: Law) -> Way:
     way.drive_b[-1] = way.level_b[-1] = 1.0
     way.blend[0], way.blend[-1] = 0.0, 1.0
     return way
+
+
+def even_positions(sounds: Spectra) -> Table:
+    """Which position a knob stands for when its equal steps are to sound equal.
+
+    ``sounds`` ``(positions, times, bins)`` are heard at even positions from 0 to 1, at least two.
+    The table has ``TABLE_STEPS + 1`` entries, rises, and runs from exactly 0 to exactly 1. For
+    tones between which a knob moves something else than drives and a blend.
+    """
+    travel = np.linspace(0.0, _LEAST_TRAVEL, len(sounds))
+    thinned = np.nan_to_num(sounds[:, ::EVERY], nan=0.0, posinf=0.0, neginf=0.0)
+    for levels in (mel_levels(thinned), bin_levels(thinned)):
+        heard = np.cumsum(distance_db(levels[1:], levels[:-1]))
+        if heard[-1] > 0.0:
+            travel[1:] += heard / heard[-1]
+    knob = np.linspace(0.0, travel[-1], TABLE_STEPS + 1)
+    table = np.interp(knob, travel, np.linspace(0.0, 1.0, len(sounds))).astype(np.float32)
+    table[0], table[-1] = 0.0, 1.0
+    return table

@@ -8,7 +8,7 @@ import pytest
 import scipy.signal
 
 import device.prepare as prepare_module
-from device.prepare import default_cache, found_path, playable, probe
+from device.prepare import default_cache, found_law, found_path, playable, probe
 from device.preset import Preset, read_preset
 from device.sound.block import Block
 from device.sound.chain import ToneChain
@@ -17,7 +17,9 @@ from device.sound.parameter_path import ParameterPath
 from device.sound.path import SoundPath
 from device.sound.player import Playable, Player
 from device.sound.trajectory import Trajectory
+from device.tools.riff import riff
 from models.path import DRIVES_DB, DrivePath, Figures, way_along
+from models.quality import at_level, distance_db, mel_spectrum_db
 from models.units import Audio
 from tests.device.parts import Scale
 from tests.device.signal import click_dbfs, play, sine
@@ -338,3 +340,41 @@ def test_every_drive_is_tried(tmp_path: Path) -> None:
     assert len(tone.spectra) == len(DRIVES_DB)
     level_db = 10.0 * np.log10(np.mean(np.abs(tone.spectra) ** 2, axis=(1, 2)))
     np.testing.assert_allclose(np.diff(level_db), 3.0, atol=0.01)
+
+
+SHAPES = (
+    '{ block = "distortion", drive_db = 1.0 }',
+    '{ block = "distortion", drive_db = 40.0 }',
+)
+
+
+def test_the_law_of_one_chain_s_controls_makes_even_steps(tmp_path: Path) -> None:
+    guitar = riff(48000)[:, 4 * 48000 : 6 * 48000]
+    tones = preset(tmp_path, 'law = "perceptual"', *SHAPES)
+    linear = preset(tmp_path, "", *SHAPES)
+    evenness = []
+    for each in (linear, tones):
+        path = playable(each, 48000)
+        assert isinstance(path, ParameterPath)
+        heard = [
+            mel_spectrum_db(at_level(play(prepared(path, position), guitar, 64, position)))
+            for position in np.linspace(0.0, 1.0, 11).tolist()
+        ]
+        steps = [distance_db(*two) for two in zip(heard[1:], heard[:-1], strict=True)]
+        evenness.append(max(steps) / float(np.mean(steps)))
+    assert evenness[1] <= 1.5 < evenness[0], evenness
+
+
+def test_a_law_keeps_the_ends_and_is_kept_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tones = preset(tmp_path, 'law = "perceptual"', *SHAPES)
+    cache = tmp_path / "cache"
+    law = found_law(tones, 48000, cache=cache)
+    assert law[0] == 0.0 and law[-1] == 1.0 and (np.diff(law) > 0.0).all()
+    (file,) = cache.iterdir()
+    np.testing.assert_array_equal(found_law(tones, 48000, cache=cache), law)
+    assert not capsys.readouterr().err
+    np.savez(file, law=law[::-1])
+    np.testing.assert_array_equal(found_law(tones, 48000, cache=cache), law)
+    assert str(file) in capsys.readouterr().err
