@@ -16,8 +16,10 @@ from models.stage.shape import (
     BLOCK_FRAMES,
     FAST_BLOCKS,
     MOST_GAIN,
+    MOST_POWER,
     PEAK_FRAMES,
     POWER_FLOOR,
+    QUIET_POWER,
     RATIO_FLOOR,
     SLOW_BLOCKS,
     Shape,
@@ -71,7 +73,7 @@ class _Writer:
         tones = self._filter(graph.node("Concat", a, b, axis=0), self._colour_filter(WHITEN), 2)
         bands = self._bands(tones)
         gains = self._gains(tones, bands, position)
-        of_both = graph.node("Mul", self._between(gains), bands)
+        of_both = graph.node("Mul", self._between(gains, (2, self._shape.bands + 1)), bands)
         added = graph.node("ReduceSum", of_both, graph.indices(0, 1), keepdims=1)
         added = self._filter(added, self._colour_filter(SHAPE), 1)
         rest = graph.node("Sub", graph.scalar(4.0), graph.node("Mul", position, graph.scalar(4.0)))
@@ -195,11 +197,10 @@ class _Writer:
         end = graph.node("Slice", blocks, last, graph.indices(BLOCK_FRAMES), graph.indices(3))
         return graph.node("Squeeze", end, graph.indices(3))
 
-    def _between(self, gains: str) -> str:
-        """Straight lines through the gains, one block late, ``(2, …, frames)``."""
+    def _between(self, values: str, shape: tuple[int, int], before: float = 0.0) -> str:
+        """Straight lines through values, one block late; ``shape`` is without the blocks."""
         graph = self._graph
-        rows = self._shape.bands + 1
-        window = self._window(gains, (2, rows, 2))
+        window = self._window(values, (*shape, 2), before)
         ends = [
             graph.node("Slice", window, graph.indices(at), graph.indices(at - 2), graph.indices(2))
             for at in (0, 1)
@@ -208,16 +209,32 @@ class _Writer:
         share = np.linspace(0.0, 1.0, BLOCK_FRAMES + 1, dtype=np.float32)[1:]
         moved = graph.node("Mul", graph.node("Sub", end, start), graph.constant(share))
         lines = graph.node("Add", start, moved)
-        return graph.node("Reshape", lines, graph.indices(2, rows, -1))
+        return graph.node("Reshape", lines, graph.indices(*shape, -1))
 
     def _bounded(self, out: str, a: str, b: str) -> str:
-        """Never beyond 3 dB over the highest peak of the last 5 ms of either tone."""
+        """Never louder than 3 dB over the louder tone, in power and in peaks of the last 5 ms.
+
+        Nothing of this acts on tones of one guitar; tones of opposite phase, say, do ask for it.
+        """
         graph = self._graph
+        squares = [graph.node("Mul", each, each) for each in (out, a, b)]
+        powers = self._block_means(graph.node("Concat", *squares, axis=1), (1, 3))
+        window = self._window(powers, (1, 3, FAST_BLOCKS - 1))
+        mean = graph.node("AveragePool", window, kernel_shape=[FAST_BLOCKS])
+        made, first, second = graph.split(mean, [1, 1, 1])
+        most = graph.node("Mul", graph.node("Max", first, second), graph.scalar(MOST_POWER))
+        ratio = graph.node(
+            "Div",
+            graph.node("Add", most, graph.scalar(QUIET_POWER)),
+            graph.node("Add", made, graph.scalar(QUIET_POWER)),
+        )
+        gain = graph.node("Min", graph.node("Sqrt", ratio), graph.scalar(1.0))
+        out = graph.node("Mul", out, self._between(gain, (1, 1), before=1.0))
         peak = graph.node("Max", graph.node("Abs", a), graph.node("Abs", b))
         window = self._window(peak, (1, 1, PEAK_FRAMES - 1))
         peak = graph.node("MaxPool", window, kernel_shape=[PEAK_FRAMES])
-        most = graph.node("Mul", peak, graph.scalar(MOST_GAIN))
-        return graph.node("Max", graph.node("Min", out, most), graph.node("Neg", most))
+        highest = graph.node("Mul", peak, graph.scalar(MOST_GAIN))
+        return graph.node("Max", graph.node("Min", out, highest), graph.node("Neg", highest))
 
     def _colour_filter(self, name: str) -> str:
         taps = np.zeros((1, 1, WHITEN_TAPS if name == WHITEN else SHAPE_TAPS), np.float32)
@@ -229,10 +246,10 @@ class _Writer:
         taps = self._graph.length(weight)
         return self._graph.node("Conv", self._window(signal, (batch, 1, taps - 1)), weight)
 
-    def _window(self, signal: str, past: tuple[int, int, int]) -> str:
-        """A signal with its past before it; the past's extents are ``past``."""
+    def _window(self, signal: str, past: tuple[int, int, int], before: float = 0.0) -> str:
+        """A signal with its past before it; the past is ``past`` large, at first ``before``."""
         graph = self._graph
-        memory = graph.memory(np.zeros(past, np.float32))
+        memory = graph.memory(np.full(past, before, np.float32))
         window = graph.node("Concat", f"{memory}@1", signal, axis=2)
         graph.node(
             "Slice",

@@ -1,11 +1,12 @@
 """The stage network: a small causal network that hears both tones and bends the crossfade.
 
 ``out = (1 − p)·a + p·b + 4p(1 − p)·shape * Σ_k (α_k·a_k + β_k·b_k)``. Both tones, evened out
-(``models.stage.colour``), go through one learnt bank of causal filters. A network that is the same for both tones hears how loud each band of its own tone, of
-the other and of their difference has been, and says how much of each band to add or take away.
-What is added is made of the tones by gains that move slowly, so it has their partials and their
-silence between the partials. All gains are multiplied by how much the tones differ just now, 0
-for equal ones. Swapping the tones and turning the knob round changes nothing, by construction.
+(``models.stage.colour``), go through one learnt bank of causal filters. A network that is the
+same for both tones hears how loud each band of its own tone, of the other and of their
+difference has been, and says how much of each band to add or take away. What is added is made
+of the tones by gains that move slowly, so it has their partials and their silence between the
+partials. All gains are multiplied by how much the tones differ just now, 0 for equal ones.
+Swapping the tones and turning the knob round changes nothing, by construction.
 
 The audio's way has no latency. The gains come every ``BLOCK_FRAMES`` and move on straight lines
 one block late, because a line's end has to be known when it begins.
