@@ -29,7 +29,7 @@ from models.path import DRIVES_DB, DrivePath, Figures, Tone, even_positions, fin
 from models.quality import spectra
 from models.units import Audio, gain_from_db
 
-_VERSION = 1
+_VERSION = 2
 """Of how ways are found: a change of the method makes every kept one a stranger."""
 
 _PERIOD_FRAMES = 1024

@@ -15,7 +15,7 @@ from models.path.states import Pair, level_sets
 from models.path.tone import DRIVES_DB, Floats
 
 BLENDS = np.linspace(0.0, 1.0, 9)
-IMPATIENCE = (3.0, 2.0, 1.4, 1.0, 0.75, 0.55, 0.4, 0.3, 0.2, 0.15, 0.1, 0.06, 0.03)
+IMPATIENCE = (3.0, 1.4, 0.75, 0.4, 0.2, 0.1, 0.03)
 """What length alone is worth; the direct way's mean distance is 1. From straight to wandering."""
 
 REACHES = ((3.0, 0.125), (6.0, 0.25))

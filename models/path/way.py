@@ -24,7 +24,7 @@ keep within 1.5: they are what is heard. On bins, which count chance interferenc
 way, only what nobody wants is kept out (README.md has the figures of either choice)."""
 
 _LEAST_GAIN = 0.97  # of the direct way's distance: a detour for less is not worth its length
-_BISECTIONS = 4
+_BISECTIONS = 3
 _MOST_LEVEL_DB = 60.0
 _LEAST_TRAVEL = 0.02  # of what is heard, for positions between which nothing is: the table rises
 
