@@ -137,8 +137,8 @@ class SoundPath:
         if way is not None:
             np.multiply(self._a, way.level_a, out=self._a)
             np.multiply(self._b, way.level_b, out=self._b)
-            positions = way.blend
-        self.morph.process(self._a, self._b, positions, wet)
+        blend = positions if way is None else way.blend
+        self.morph.process(self._a, self._b, blend, wet, positions)
         self.output_level.apply(wet)
 
     def reset(self) -> None:

@@ -16,7 +16,14 @@ class Crossfade(MorphEngine):
         """Allocate one mask."""
         self._mask = np.empty(period_frames, np.bool_)
 
-    def process(self, a: Audio, b: Audio, position: Positions, target: Audio) -> None:
+    def process(
+        self,
+        a: Audio,
+        b: Audio,
+        position: Positions,
+        target: Audio,
+        knob: Positions | None = None,
+    ) -> None:
         """Blend, or copy the one tone where the knob rests at an end."""
         end = selected_end(position)
         if end is not None:

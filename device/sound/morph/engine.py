@@ -23,12 +23,20 @@ class MorphEngine(ABC):
         """Allocate all that ``process`` needs."""
 
     @abstractmethod
-    def process(self, a: Audio, b: Audio, position: Positions, target: Audio) -> None:
+    def process(
+        self,
+        a: Audio,
+        b: Audio,
+        position: Positions,
+        target: Audio,
+        knob: Positions | None = None,
+    ) -> None:
         """Morph one period ``(1, period_frames)`` into ``target``, which is neither input.
 
         ``position`` holds one value in 0…1 per frame, which may rise and fall within the period,
-        no faster than ``ramp.SLEW_S`` and a follow's together. Where it is exactly 0 or 1 the
-        output is tone A or B bit for bit, whatever the other holds.
+        no faster than ``ramp.SLEW_S`` and a follow's together. ``knob`` is where the knob stands,
+        if a way leads from there to the position. Where the knob is exactly at 0 or 1, and the
+        position with it, the output is tone A or B bit for bit, whatever the other holds.
         """
 
     @abstractmethod

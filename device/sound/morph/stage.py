@@ -1,45 +1,86 @@
 """The stage engine: the network that bends the crossfade towards the tone in between."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from device.sound.guard import all_finite
 from device.sound.morph.engine import MorphEngine
+from device.sound.ramp import Curve
+from device.sound.tables import Tables
 from models.morph import Positions, crossfade, select_ends, selected_end
 from models.stage.colour import Colour
 from models.stage.model import StageModel, read_stage
 from models.units import Audio
 
 
+@dataclass(frozen=True, eq=False)
+class StageFit:
+    """What the engine has to know about two tones (``device.fit`` finds it).
+
+    ``into`` and ``out_of`` are tables of amplitudes over the knob's travel, ``(points,)``: what
+    brings both tones to the level that the network knows, and its output to where the tone at
+    that place is to lie. At both ends their product is 1.
+    """
+
+    colour: Colour
+    into: Curve
+    out_of: Curve
+
+    @classmethod
+    def plain(cls) -> "StageFit":
+        """Nothing is known: tones as they come, with no colour."""
+        one = np.ones(2, np.float32)
+        return cls(Colour.plain(), one, one)
+
+
 class Stage(MorphEngine):
     """No latency, exact ends; the network goes on hearing while the knob rests at one.
 
-    Both tones come at the level that the network knows (``models.stage.model.LEVEL_DBFS``).
     Should the network's output not be finite, which only a tone that is not can bring about, the
     crossfade is heard instead and the network begins anew.
     """
 
     kind = "stage"
 
-    def __init__(self, colour: Colour | None = None) -> None:
-        """Take what both tones sound like on average; without it the network has to guess."""
-        self._colour = colour if colour is not None else Colour.plain()
+    def __init__(self, fit: StageFit | None = None) -> None:
+        """Take what is known about both tones; without it the network has to guess."""
+        self._fit = fit or StageFit.plain()
+        self._levels = Tables((self._fit.into, self._fit.out_of))
 
     def prepare(self, rate_hz: int, period_frames: int) -> None:
         """Load the network. Raises ``ModelError``."""
-        self._model = StageModel(read_stage(), self._colour, period_frames)
+        self._model = StageModel(read_stage(), self._fit.colour, period_frames)
+        self._levels.prepare(period_frames)
+        self._into, self._out_of = self._levels.curves
+        self._a = np.zeros((1, period_frames), np.float32)
+        self._b = np.zeros((1, period_frames), np.float32)
         self._mask = np.empty(period_frames, np.bool_)
 
-    def process(self, a: Audio, b: Audio, position: Positions, target: Audio) -> None:
+    def process(
+        self,
+        a: Audio,
+        b: Audio,
+        position: Positions,
+        target: Audio,
+        knob: Positions | None = None,
+    ) -> None:
         """Morph one period; see ``MorphEngine.process``."""
-        self._model.process(a, b, position, target)
+        knob = position if knob is None else knob
+        self._levels.follow(knob)
+        np.multiply(a, self._into, out=self._a)
+        np.multiply(b, self._into, out=self._b)
+        self._model.process(self._a, self._b, position, target)
+        np.multiply(target, self._out_of, out=target)
         if not all_finite(target):
             self._model.reset()
             crossfade(a, b, position, target)
-        end = selected_end(position)
+            select_ends(a, b, position, target, self._mask)
+        end = selected_end(knob)
         if end is not None:
             np.copyto(target, b if end else a)
             return
-        select_ends(a, b, position, target, self._mask)
+        select_ends(a, b, knob, target, self._mask)
 
     def reset(self) -> None:
         """Forget all history. Allocates nothing."""
