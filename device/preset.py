@@ -10,7 +10,7 @@ from device.errors import AudioFileError, PresetError
 from device.sound.blocks.settings import AnyBlock
 from device.sound.chain import ToneChain
 from device.sound.follow import Follow, FollowSettings
-from device.sound.morph import ENGINES
+from device.sound.morph import ENGINES, Crossfade, Stage, StageFit
 from device.sound.parameter_path import Control, ParameterPath
 from device.sound.path import SoundPath
 from device.sound.ramp import Curve
@@ -51,7 +51,7 @@ class TonesTable(Table):
 class MorphTable(Table):
     """``[morph]``. What this version does not play yet is not accepted either."""
 
-    engine: Literal[tuple(ENGINES)] = "crossfade"  # type: ignore[valid-type]
+    engine: Literal[tuple(ENGINES)] = "stage"  # type: ignore[valid-type]
     path: Literal["drive", "direct"] = "drive"
     law: Law = "linear"
     follow: FollowSettings = FollowSettings()
@@ -113,9 +113,11 @@ class Preset:
     @property
     def needs_way(self) -> bool:
         """Whether the knob's way is to be found first (``device.prepare``)."""
-        return self.table.morph.law != "linear" or (
-            self.table.morph.path == "drive" and not self.one_shape
-        )
+        morph = self.table.morph
+        if self.one_shape:
+            return morph.law != "linear"
+        # A bare blend is the only thing that needs to know nothing of its tones.
+        return (morph.path, morph.law, morph.engine) != ("direct", "linear", Crossfade.kind)
 
     def path(
         self,
@@ -123,14 +125,16 @@ class Preset:
         scenes: bool = True,
         trajectory: Trajectory | None = None,
         law: Curve | None = None,
+        fit: StageFit | None = None,
     ) -> SoundPath | ParameterPath:
         """Make the whole way through the preset, unprepared. Raises ``PresetError``.
 
         ``scenes = False`` leaves the position to the knob and to ``follow``. ``trajectory`` is
         the way found for a preset that needs one; without it the tones are blended as they are.
-        ``law`` is the table of positions for tones of one shape.
+        ``law`` is the table of positions for tones of one shape, ``fit`` what was found for the
+        stage engine.
         """
-        way = self._way(interface_dbu, trajectory, law)
+        way = self._way(interface_dbu, trajectory, law, fit)
         way.steering = self._steering(scenes)
         return way
 
@@ -142,7 +146,11 @@ class Preset:
         return None if follow is None and scenes is None else Steering(follow, scenes)
 
     def _way(
-        self, interface_dbu: float | None, trajectory: Trajectory | None, law: Curve | None
+        self,
+        interface_dbu: float | None,
+        trajectory: Trajectory | None,
+        law: Curve | None,
+        fit: StageFit | None,
     ) -> SoundPath | ParameterPath:
         """The way without what steers it.
 
@@ -165,7 +173,7 @@ class Preset:
             name=self.name,
             tone_a=self.chain("a", interface_dbu),
             tone_b=self.chain("b", interface_dbu),
-            morph=ENGINES[self.table.morph.engine](),
+            morph=Stage(fit) if fit is not None else ENGINES[self.table.morph.engine](),
             input_db=self.table.input.gain_db,
             output_db=self.table.output.level_db,
             trajectory=trajectory,

@@ -1,0 +1,83 @@
+"""What was found for a preset, kept under a hash of all that it depends on."""
+
+import hashlib
+import json
+import os
+import sys
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from device.errors import AudioFileError
+from device.files import whole_file
+from device.preset import Preset
+
+VERSION = 2
+"""Of how things are found: a change of the method makes every kept one a stranger."""
+
+Found = TypeVar("Found")
+
+
+def default_cache() -> Path:
+    """Folder of what has been found: systemd's, the user's, or below the home folder."""
+    if "CACHE_DIRECTORY" in os.environ:
+        return Path(os.environ["CACHE_DIRECTORY"].split(":")[0]) / "paths"
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "purga" / "paths"
+
+
+class Kept:
+    """One file of the cache: what was found for a preset, by the hash of all it depends on."""
+
+    def __init__(
+        self,
+        what: str,
+        preset: Preset,
+        rate_hz: int,
+        interface_dbu: float | None,
+        folder: Path | None,
+    ) -> None:
+        self._fingerprint = _fingerprint(what, preset, rate_hz, interface_dbu)
+        self._file = (folder or default_cache()) / f"{self._fingerprint[:32]}.npz"
+
+    def read(self, build: Callable[[Mapping[str, Any]], Found]) -> Found | None:
+        """What is kept; None where nothing is, or what is damaged or foreign: told on stderr."""
+        if not self._file.exists():
+            return None
+        try:
+            with self._file.open("rb") as source, np.load(source, allow_pickle=False) as kept:
+                if str(kept["fingerprint"]) != self._fingerprint:
+                    raise ValueError("it belongs to another preset")
+                return build(kept)
+        except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            print(
+                f"{self._file}: cannot be used ({error}); the way of this preset is found anew",
+                file=sys.stderr,
+            )
+            return None
+
+    def write(self, arrays: Mapping[str, Any]) -> None:
+        """Keep it, whole or not at all; a disk that does not take it costs time only."""
+        try:
+            with whole_file(self._file) as temporary, temporary.open("wb") as target:
+                np.savez(target, fingerprint=np.array(self._fingerprint), **arrays)
+        except AudioFileError as error:
+            print(f"{error}; the way is found anew next time", file=sys.stderr)
+
+
+def _fingerprint(what: str, preset: Preset, rate_hz: int, interface_dbu: float | None) -> str:
+    """A hash of all that a way depends on: settings, files, rate, method."""
+    table = preset.table
+    settings = table.model_dump(mode="json", include={"input", "tone"})
+    about = [what, VERSION, rate_hz, interface_dbu, table.morph.path, settings]
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    for tone in (table.tone.a, table.tone.b):
+        for block in tone.chain:
+            name = getattr(block, "file", None)
+            if name is not None:
+                file = preset.file.parent / name
+                digest.update(hashlib.sha256(file.read_bytes() if file.is_file() else b"").digest())
+    return digest.hexdigest()
