@@ -20,7 +20,7 @@ from device.sound.morph import StageFit
 from models.path import DrivePath, Way, way_along
 from models.path.tone import SILENT_LUFS, Floats, loudness_lufs
 from models.quality import spectra
-from models.stage.colour import SHAPE_TAPS, TRAIT_BANDS, WHITEN_TAPS, Colour, colour_of
+from models.stage.colour import SHAPE_TAPS, TRAIT_BANDS, TRAIT_ROWS, WHITEN_TAPS, Colour, colour_of
 from models.stage.model import LEVEL_DBFS, StageModel, read_stage
 from models.units import Audio, gain_from_db
 
@@ -135,7 +135,7 @@ def _from_arrays(kept: Mapping[str, Any]) -> StageFit:
     shapes = {
         "whiten": (WHITEN_TAPS,),
         "shape": (SHAPE_TAPS,),
-        "traits": (3, 2 * TRAIT_BANDS),
+        "traits": (TRAIT_ROWS, 2 * TRAIT_BANDS),
         "into": (None,),
         "out_of": (None,),
     }

@@ -15,9 +15,10 @@ import numpy.typing as npt
 from models.units import Audio
 
 WHITEN_TAPS, SHAPE_TAPS = 256, 512
-TRAIT_BANDS = 16
+TRAIT_BANDS, TRAIT_ROWS = 16, 4
 RATE_HZ = 48_000
 _FFT_FRAMES = 4096
+_COHERENCE_FRAMES = (1024, 8192)
 _LOWEST_HZ, _HIGHEST_HZ = 80.0, 18_000.0
 _RANGE_DB = 70.0  # below this under the loudest band a recording holds noise, not tone
 _SMOOTH_BINS = 9  # about 100 Hz at 48 kHz: no single note is taken for the tone's colour
@@ -34,16 +35,18 @@ class Colour:
     shape: Taps
     """``(SHAPE_TAPS,)``, newest tap first: the inverse."""
     traits: Taps
-    """``(3, 2·TRAIT_BANDS)``, of A, of B and of their difference: how loud each part of the
-    evened-out spectrum is on average, and how much that varies, both in units of 20 dB. An amp
-    that is driven hard varies little, which is how the network knows."""
+    """``(TRAIT_ROWS, 2·TRAIT_BANDS)``. Of A, of B and of their difference: how loud each part of
+    the evened-out spectrum is on average, and how much that varies, in units of 20 dB: an amp
+    that is driven hard varies little. Last, how coherent the two are over 21 and over 171 ms: a
+    drive makes partials that the other tone has not, an equaliser none, a reverb is coherent
+    only if one waits for it."""
 
     @classmethod
     def plain(cls) -> "Colour":
         """No colour: both filters pass everything."""
         whiten, shape = np.zeros(WHITEN_TAPS, np.float32), np.zeros(SHAPE_TAPS, np.float32)
         whiten[0] = shape[0] = 1.0
-        return cls(whiten, shape, np.zeros((3, 2 * TRAIT_BANDS), np.float32))
+        return cls(whiten, shape, np.zeros((TRAIT_ROWS, 2 * TRAIT_BANDS), np.float32))
 
 
 def colour_of(a: Audio, b: Audio) -> Colour:
@@ -55,23 +58,41 @@ def colour_of(a: Audio, b: Audio) -> Colour:
     return Colour(
         whiten=_faded(_minimum_phase(-levels)[:WHITEN_TAPS]),
         shape=_faded(_minimum_phase(levels)[:SHAPE_TAPS]),
-        traits=np.array([_traits(power * evened) for power in powers], np.float32),
+        traits=np.array(
+            [*(_traits(power * evened) for power in powers), _coherence(a, b)], np.float32
+        ),
     )
 
 
 def _traits(power: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Mean and spread of each band's level over time, in units of 20 dB."""
-    edges = np.linspace(_erb(_LOWEST_HZ), _erb(_HIGHEST_HZ), TRAIT_BANDS + 1)
-    hz = (10.0 ** (edges / 21.4) - 1.0) / 0.00437
-    bins = np.round(hz * _FFT_FRAMES / RATE_HZ).astype(int)
-    bins = np.maximum(bins, bins[0] + np.arange(bins.size))
-    bands = np.add.reduceat(power, bins, axis=1)[:, :-1] / np.diff(bins)
-    levels = 0.5 * np.log10(bands + 1e-4)
+    levels = 0.5 * np.log10(_banded(power, _FFT_FRAMES) + 1e-4)
     # Rests and silence say nothing about the tone.
     playing = levels[power.mean(axis=1) >= 0.03 * power.mean()]
     if not len(playing):
         playing = levels
     return np.concatenate([playing.mean(axis=0), playing.std(axis=0)])
+
+
+def _coherence(a: Audio, b: Audio) -> npt.NDArray[np.float64]:
+    """Magnitude-squared coherence by band (Carter, Knapp & Nuttall 1973), short and long, 0…1."""
+    rows = []
+    for frames in _COHERENCE_FRAMES:
+        first, second = (_short_spectra(tone, frames) for tone in (a, b))
+        cross = np.abs(np.mean(first.conj() * second, axis=0)) ** 2
+        auto = np.mean(np.abs(first) ** 2, axis=0) * np.mean(np.abs(second) ** 2, axis=0)
+        rows.append(_banded((cross / (auto + 1e-12))[None], frames)[0])
+    return np.concatenate(rows)
+
+
+def _banded(values: npt.NDArray[np.float64], fft_frames: int) -> npt.NDArray[np.float64]:
+    """Means of ``(times, bins)`` over bands of even width to the ear, ``(times, TRAIT_BANDS)``."""
+    edges = np.linspace(_erb(_LOWEST_HZ), _erb(_HIGHEST_HZ), TRAIT_BANDS + 1)
+    hz = (10.0 ** (edges / 21.4) - 1.0) / 0.00437
+    bins = np.round(hz * fft_frames / RATE_HZ).astype(int)
+    bins = np.maximum(bins, bins[0] + np.arange(bins.size))
+    sums: npt.NDArray[np.float64] = np.add.reduceat(values, bins, axis=1)[:, :-1]
+    return sums / np.diff(bins)
 
 
 def _erb(hz: float) -> float:
@@ -81,13 +102,19 @@ def _erb(hz: float) -> float:
 
 def _powers(tone: Audio) -> npt.NDArray[np.float64]:
     """Short-time power ``(times, bins)``, such that white noise of RMS 1 has power 1."""
+    power: npt.NDArray[np.float64] = np.abs(_short_spectra(tone, _FFT_FRAMES)) ** 2
+    return power
+
+
+def _short_spectra(tone: Audio, frames: int) -> npt.NDArray[np.complex128]:
+    """Hann-windowed spectra ``(times, bins)`` in steps of a quarter window; see ``_powers``."""
     mono = np.asarray(tone[0], np.float64)
-    if mono.size < _FFT_FRAMES:
-        mono = np.pad(mono, (0, _FFT_FRAMES - mono.size))
-    window = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(_FFT_FRAMES) / _FFT_FRAMES)
-    pieces = np.lib.stride_tricks.sliding_window_view(mono, _FFT_FRAMES)[:: _FFT_FRAMES // 4]
-    power: npt.NDArray[np.float64] = np.abs(np.fft.rfft(pieces * window)) ** 2
-    return power / np.sum(window**2)
+    if mono.size < frames:
+        mono = np.pad(mono, (0, frames - mono.size))
+    window = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(frames) / frames)
+    pieces = np.lib.stride_tricks.sliding_window_view(mono, frames)[:: frames // 4]
+    made: npt.NDArray[np.complex128] = np.fft.rfft(pieces * window / np.sqrt(np.sum(window**2)))
+    return made
 
 
 def _level_db(power: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from models.stage.colour import SHAPE_TAPS, TRAIT_BANDS, WHITEN_TAPS, Colour
+from models.stage.colour import SHAPE_TAPS, TRAIT_BANDS, TRAIT_ROWS, WHITEN_TAPS, Colour
 from models.stage.shape import (
     BLOCK_FRAMES,
     FAST_BLOCKS,
@@ -42,12 +42,11 @@ def stage_onnx(shape: Shape, weights: Weights) -> bytes:
 def coloured(model: bytes, colour: Colour) -> bytes:
     """The network for one pair of tones. Raises ``ValueError`` for another kind of model."""
     graph = onnx.load_model_from_string(model)
-    both = colour.traits.reshape(3, -1)
     values = {
         WHITEN: colour.whiten[::-1].reshape(1, 1, -1),
         SHAPE: colour.shape[::-1].reshape(1, 1, -1),
         # Each tone's own traits come first.
-        TRAITS: np.array([both.ravel(), both[[1, 0, 2]].ravel()]),
+        TRAITS: np.array([colour.traits.ravel(), colour.traits[[1, 0, 2, 3]].ravel()]),
     }
     found = {tensor.name: tensor for tensor in graph.graph.initializer if tensor.name in values}
     if set(found) != set(values):
@@ -68,6 +67,8 @@ class _Writer:
 
     def write(self) -> bytes:
         graph = self._graph
+        size = TRAIT_ROWS * 2 * TRAIT_BANDS
+        graph.initializer(TRAITS, np.zeros((2, size), np.float32))
         a, b, position = graph.split("source", [1, 1, 1])
         blend = graph.node("Add", a, graph.node("Mul", position, graph.node("Sub", b, a)))
         tones = self._filter(graph.node("Concat", a, b, axis=0), self._colour_filter(WHITEN), 2)
@@ -110,7 +111,8 @@ class _Writer:
         moved = graph.node("Tanh", graph.node("Add", past, shift))
         signal = graph.node("Add", signal, moved)
         signal = graph.node("Add", signal, graph.node("Tanh", self._dense("mix", signal)))
-        return graph.node("Mul", self._dense("leave", signal), self._ratio(tones))
+        held = graph.node("Mul", self._ratio(tones), self._trust())
+        return graph.node("Mul", self._dense("leave", signal), held)
 
     def _dense(self, name: str, signal: str, add: str = "") -> str:
         """A layer that hears the present only."""
@@ -123,11 +125,22 @@ class _Writer:
     def _trait(self) -> str:
         """What the traits of both tones add, ``(2, width, 1)``: settled when the model loads."""
         graph = self._graph
-        size = 3 * 2 * TRAIT_BANDS
-        traits = graph.initializer(TRAITS, np.zeros((2, size), np.float32))
         weight = graph.constant(_whole(self._weights["traits.weight"].T))
-        product = graph.node("MatMul", traits, weight)
+        product = graph.node("MatMul", TRAITS, weight)
         return graph.node("Unsqueeze", product, graph.indices(2))
+
+    def _trust(self) -> str:
+        """Whether the pair is one to be bent, 0…1, ``(1, 1, 1)``: settled when the model loads."""
+        graph = self._graph
+        signal = TRAITS
+        for name in ("doubt", "gate"):
+            weight = graph.constant(_whole(self._weights[f"{name}.weight"].T))
+            bias = graph.constant(self._weights[f"{name}.bias"])
+            signal = graph.node("Add", graph.node("MatMul", signal, weight), bias)
+            signal = graph.node("Tanh", signal) if name == "doubt" else signal
+        mean = graph.node("ReduceMean", signal, graph.indices(0), keepdims=1)
+        held = graph.node("Clip", mean, graph.scalar(0.0), graph.scalar(1.0))
+        return graph.node("Unsqueeze", held, graph.indices(2))
 
     def _past(self, signal: str) -> str:
         shape = self._shape

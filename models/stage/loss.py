@@ -7,24 +7,34 @@ FLOOR = 1e-3
 """As in ``models.quality``: added to magnitudes before the logarithm."""
 
 _TINY = 1e-12
-_REST_DB = 0.5  # a distance that nobody hears; keeps the ratio of equal sounds finite
+_REST_DB = 0.25  # a distance that nobody hears; keeps the ratio of equal sounds finite
 _RESOLUTIONS = ((2048, 512, 1.0), (512, 128, 0.5))
 
 
 def log_levels(sound: Tensor, window_frames: int, hop_frames: int) -> Tensor:
     """Short-time levels in dB, ``(batch, bins, times)``, of ``(batch, frames)``."""
+    return 20.0 * torch.log10(_magnitudes(sound, window_frames, hop_frames) + FLOOR)
+
+
+def _magnitudes(sound: Tensor, window_frames: int, hop_frames: int) -> Tensor:
     window = torch.hann_window(window_frames, device=sound.device)
     spectra = torch.stft(
         sound, window_frames, hop_frames, window=window, center=False, return_complex=True
     )
     # Not abs(): its slope at zero is no number.
-    magnitude = torch.sqrt(spectra.real.square() + spectra.imag.square() + _TINY)
-    return 20.0 * torch.log10(magnitude + FLOOR)
+    return torch.sqrt(spectra.real.square() + spectra.imag.square() + _TINY)
 
 
 def level_distance(one: Tensor, other: Tensor) -> Tensor:
     """``models.quality.log_spectral_distance`` for each of a batch, from levels."""
     return (one - other).square().mean(dim=1).add(_TINY).sqrt().mean(dim=-1)
+
+
+def convergence(sound: Tensor, truth: Tensor) -> Tensor:
+    """Spectral convergence (Arık et al. 2018) of each of a batch, ``(batch,)``."""
+    made, wanted = (_magnitudes(each, 1024, 256) for each in (sound, truth))
+    apart = (made - wanted).square().sum((-1, -2)).add(_TINY).sqrt()
+    return apart / wanted.square().sum((-1, -2)).add(_TINY).sqrt()
 
 
 def at_level_of(sound: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
@@ -47,6 +57,7 @@ class Objective:
                 for (size, hop, _), levels in zip(_RESOLUTIONS, self._levels, strict=True)
             ]
             self._blend_error = self._error(matched)
+            self._blend_convergence = convergence(matched, truth)
 
     def __call__(self, sound: Tensor) -> tuple[Tensor, Tensor]:
         """The loss, and the log-spectral distance of each sound in dB."""
@@ -62,6 +73,8 @@ class Objective:
         # Waveform: the only term that knows about phase, so that attacks stay attacks.
         total = total + 0.5 * torch.sqrt(self._error(matched) / self._blend_error)
         total = total + 0.1 * off_db.abs().clamp(max=6.0)
+        off = convergence(matched, self._truth) / (self._blend_convergence + 0.02)
+        total = total + 0.3 * off.clamp(max=4.0)
         worse = torch.relu(distances[0] / (self.blend_db[0] + _REST_DB) - 0.98)
         return (total + worse).mean(), distances[0].detach()
 

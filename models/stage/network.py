@@ -5,8 +5,10 @@
 same for both tones hears how loud each band of its own tone, of the other and of their
 difference has been, and says how much of each band to add or take away. What is added is made
 of the tones by gains that move slowly, so it has their partials and their silence between the
-partials. All gains are multiplied by how much the tones differ just now, 0 for equal ones.
-Swapping the tones and turning the knob round changes nothing, by construction.
+partials. All gains are multiplied by how much the tones differ just now, 0 for equal ones, and by
+one number for the pair: what the tones are like on average tells whether the crossfade is right
+already, as it is between a dry sound and its echo. Swapping the tones and turning the knob
+round changes nothing, by construction.
 
 The audio's way has no latency. The gains come every ``BLOCK_FRAMES`` and move on straight lines
 one block late, because a line's end has to be known when it begins.
@@ -20,7 +22,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (its name everywhere)
 from torch import Tensor, nn
 
-from models.stage.colour import TRAIT_BANDS
+from models.stage.colour import TRAIT_BANDS, TRAIT_ROWS
 from models.stage.shape import (
     BLOCK_FRAMES,
     FAST_BLOCKS,
@@ -39,8 +41,12 @@ class StageNetwork(nn.Module):
         self.shape = shape
         bands, width = shape.bands, shape.width
         self.ear = nn.Parameter(gammatones(bands, shape.ear_taps))
-        self.traits = nn.Linear(3 * 2 * TRAIT_BANDS, width, bias=False)
+        told = TRAIT_ROWS * 2 * TRAIT_BANDS
+        self.traits = nn.Linear(told, width, bias=False)
         nn.init.normal_(self.traits.weight, std=0.05)
+        self.doubt = nn.Linear(told, shape.gate)
+        self.gate = nn.Linear(shape.gate, 1)
+        nn.init.constant_(self.gate.bias, 0.8)
         self.enter = nn.Conv1d(3 * bands * 2 + 2, width, 1)
         self.past = nn.Conv1d(width, width, shape.taps, dilation=shape.dilation)
         self.film = nn.Conv1d(2, 2 * width, 1)
@@ -63,8 +69,8 @@ class StageNetwork(nn.Module):
         """Morph ``(batch, 1, frames)`` at −20 dBFS RMS.
 
         ``position`` is ``(batch, 1, 1 or frames)``; ``whiten`` and ``shape`` ``(batch, taps)``
-        and ``traits`` ``(batch, 3, 2·TRAIT_BANDS)`` are the tones' colour. The ends are the
-        tones only to rounding: the pedal selects them instead.
+        and ``traits`` ``(batch, TRAIT_ROWS, 2·TRAIT_BANDS)`` are the tones' colour. The ends
+        are the tones only to rounding: the pedal selects them instead.
         """
         position = position.expand_as(a)
         blend = (1.0 - position) * a + position * b
@@ -84,15 +90,18 @@ class StageNetwork(nn.Module):
         side = 2.0 * torch.cat([1.0 - position, position]) - 1.0
         place = torch.cat([side, side.square()], dim=1)
         heard = torch.cat([own, other, torch.cat([apart, apart]), place], dim=1)
-        trait = self.traits(torch.cat([traits, traits[:, [1, 0, 2]]]).flatten(1))[..., None]
-        signal = torch.tanh(self.enter(heard) + trait)
+        told = torch.cat([traits, traits[:, [1, 0, 2, 3]]]).flatten(1)
+        signal = torch.tanh(self.enter(heard) + self.traits(told)[..., None])
         scale, shift = self.film(place).chunk(2, dim=1)
         lookback = (self.shape.taps - 1) * self.shape.dilation
         past = self.past(F.pad(signal, (lookback, 0)))
         signal = signal + torch.tanh(past * (1.0 + scale) + shift)
         signal = signal + torch.tanh(self.mix(signal))
         gains: Tensor = self.leave(signal)
-        return gains * difference_ratio(a, b).repeat(2, 1, 1)
+        # Asked both ways round, so that swapping the tones changes nothing.
+        trust = self.gate(torch.tanh(self.doubt(told))).unflatten(0, (2, -1)).mean(0)
+        held: Tensor = difference_ratio(a, b) * trust.clamp(0.0, 1.0)[..., None]
+        return gains * held.repeat(2, 1, 1)
 
 
 def levels(bands: Tensor) -> Tensor:

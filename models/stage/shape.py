@@ -25,3 +25,4 @@ class Shape:
     taps: int = 4
     dilation: int = 8
     """Of the one layer that hears earlier blocks."""
+    gate: int = 16

@@ -22,7 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from models.errors import ModelError, PurgaError
-from models.stage.colour import SHAPE_TAPS, TRAIT_BANDS, WHITEN_TAPS, colour_of
+from models.stage.colour import SHAPE_TAPS, TRAIT_BANDS, TRAIT_ROWS, WHITEN_TAPS, colour_of
 from models.stage.graph import stage_onnx
 from models.stage.loss import Objective
 from models.stage.material import make_dataset
@@ -94,7 +94,7 @@ def _colours(folder: Path, arrays: dict[str, Any]) -> list[Any]:
     found = [
         np.zeros((cases, WHITEN_TAPS), np.float32),
         np.zeros((cases, SHAPE_TAPS), np.float32),
-        np.zeros((cases, 3, 2 * TRAIT_BANDS), np.float32),
+        np.zeros((cases, TRAIT_ROWS, 2 * TRAIT_BANDS), np.float32),
     ]
     for case in tqdm(range(cases), desc="colours", unit="case"):
         colour = colour_of(arrays["a"][case : case + 1], arrays["b"][case : case + 1])
