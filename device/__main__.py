@@ -79,8 +79,14 @@ def _morph(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", type=Path, metavar="A", help="tone A of a performance")
     parser.add_argument("b", type=Path, metavar="B", help="tone B of the same performance")
     parser.add_argument("target", type=Path, metavar="OUT", help="WAV or FLAC")
-    parser.add_argument("--engine", choices=commands.ENGINE_KINDS, default="crossfade")
-    parser.add_argument("--position", type=_unit, default=0.5, metavar="0…1")
+    parser.add_argument(
+        "--engine", choices=commands.ENGINE_KINDS, default="stage", help="by default stage"
+    )
+    knob = parser.add_mutually_exclusive_group()
+    knob.add_argument(
+        "--position", type=_unit, default=0.5, metavar="0…1", help="hold the knob there; else 0.5"
+    )
+    knob.add_argument("--sweep", action="store_true", help="turn it from A to B")
 
 
 def _bench(parser: argparse.ArgumentParser) -> None:

@@ -3,7 +3,7 @@
 import argparse
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,18 +65,12 @@ def control(options: argparse.Namespace) -> Outcome:
 
 def render(options: argparse.Namespace) -> Outcome:
     """Render a file through a preset."""
-
-    def script(duration_s: float) -> Script:
-        if options.sweep:
-            return sweep(duration_s)
-        return Script(points=((0.0, options.position),))
-
     preset = read_preset(options.preset)
     rendered = render_tool.render(
         preset,
         options.source,
         options.target,
-        None if options.scenes else script,
+        None if options.scenes else _script(options),
         interface_level_dbu(options.config),
     )
     return _rendered(rendered, options)
@@ -94,9 +88,18 @@ def tone(options: argparse.Namespace) -> Outcome:
 def morph(options: argparse.Namespace) -> Outcome:
     """Morph two recordings."""
     return _rendered(
-        render_tool.morph(options.a, options.b, options.target, options.engine, options.position),
+        render_tool.morph(options.a, options.b, options.target, options.engine, _script(options)),
         options,
     )
+
+
+def _script(options: argparse.Namespace) -> Callable[[float], Script]:
+    """What the knob does for a duration in s, by ``--sweep`` or ``--position``."""
+
+    def script(duration_s: float) -> Script:
+        return sweep(duration_s) if options.sweep else Script(points=((0.0, options.position),))
+
+    return script
 
 
 def _rendered(rendered: Rendered, options: argparse.Namespace) -> Outcome:

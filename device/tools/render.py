@@ -16,9 +16,11 @@ from device.files import check_target, read_sound_at, write_sound
 from device.prepare import playable
 from device.preset import Preset, Side
 from device.script import Script
-from device.sound.morph import ENGINES
+from device.sound.morph import ENGINES, MorphEngine, Stage
 from device.sound.player import Playable, Player
 from device.tools.progress import sound_bar
+from models.morph import Positions
+from models.stage.model import morph_along, read_stage
 from models.units import Audio, db_from_gain, rms_dbfs
 
 PERIOD_FRAMES = 1024
@@ -180,10 +182,13 @@ def _render(
     return Rendered(sound, RATE_HZ, player.latency_frames, player.nan_periods, tuple(notes), trace)
 
 
-def morph(a: Path, b: Path, target: Path, engine: str, position: float) -> Rendered:
-    """Morph two recordings of one performance. A longer one is cut, with a note.
+def morph(
+    a: Path, b: Path, target: Path, engine: str, script: Callable[[float], Script]
+) -> Rendered:
+    """Morph two recordings of one performance, the knob following ``script(duration in s)``.
 
-    Raises ``AudioFileError`` for files that cannot be used.
+    A longer one is cut, with a note. Raises ``AudioFileError`` for files that cannot be used,
+    ``ModelError`` for a stage network that cannot be played.
     """
     check_target(target, a, b)
     notes: list[str] = []
@@ -197,18 +202,29 @@ def morph(a: Path, b: Path, target: Path, engine: str, position: float) -> Rende
         )
     if tone_a.shape[1] != tone_b.shape[1]:
         notes.append(f"the longer recording was cut to {frames / RATE_HZ:.3f} s")
-    machine = ENGINES[engine]()
-    machine.prepare(RATE_HZ, PERIOD_FRAMES)
-    latency = machine.latency_frames
-    periods = -(-(frames + latency) // PERIOD_FRAMES)
-    shape = (1, periods * PERIOD_FRAMES)
-    padded_a, padded_b, played = (np.zeros(shape, np.float32) for _ in range(3))
-    padded_a[:, :frames] = tone_a[:, :frames]
-    padded_b[:, :frames] = tone_b[:, :frames]
-    positions: npt.NDArray[np.float32] = np.full(PERIOD_FRAMES, position, np.float32)
-    for start in range(0, shape[1], PERIOD_FRAMES):
-        piece = slice(start, start + PERIOD_FRAMES)
-        machine.process(padded_a[:, piece], padded_b[:, piece], positions, played[:, piece])
-    sound = played[:, latency : latency + frames]
+    tone_a, tone_b = tone_a[:, :frames], tone_b[:, :frames]
+    times_s, places = np.array(script(frames / RATE_HZ).points).T
+    positions = np.interp(np.arange(frames) / RATE_HZ, times_s, places).astype(np.float32)
+    if engine == Stage.kind:
+        # Both recordings are here as a whole, so the network knows both from the first frame.
+        sound, latency = morph_along(read_stage(), tone_a, tone_b, positions, PERIOD_FRAMES), 0
+    else:
+        sound, latency = _morphed(ENGINES[engine](), tone_a, tone_b, positions)
     write_sound(target, sound, RATE_HZ)
     return Rendered(sound, RATE_HZ, latency, 0, tuple(notes))
+
+
+def _morphed(machine: MorphEngine, a: Audio, b: Audio, positions: Positions) -> tuple[Audio, int]:
+    """Two tones ``(1, frames)`` through an engine, latency compensated; and that latency."""
+    machine.prepare(RATE_HZ, PERIOD_FRAMES)
+    latency, frames = machine.latency_frames, a.shape[1]
+    periods = -(-(frames + latency) // PERIOD_FRAMES)
+    padded = np.zeros((4, periods * PERIOD_FRAMES), np.float32)
+    for row, signal in enumerate((a[0], b[0], positions)):
+        padded[row, :frames] = signal
+    padded[2, frames:] = positions[-1]
+    tone_a, tone_b, knob, played = (padded[row : row + 1] for row in range(4))
+    for start in range(0, padded.shape[1], PERIOD_FRAMES):
+        piece = slice(start, start + PERIOD_FRAMES)
+        machine.process(tone_a[:, piece], tone_b[:, piece], knob[0, piece], played[:, piece])
+    return played[:, latency : latency + frames], latency

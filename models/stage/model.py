@@ -22,9 +22,13 @@ LEVEL_DBFS = -20.0
 _ODD_BLOCK_FRAMES = 4 * BLOCK_FRAMES  # played at once where periods are not whole blocks
 
 
+def read_stage(file: Path | None = None) -> bytes:
+    """The network's file, by default the one that ships. Raises ``ModelError``."""
+    return _read(file or STAGE_FILE)
+
+
 @lru_cache(maxsize=4)
-def read_stage(file: Path = STAGE_FILE) -> bytes:
-    """The network's file. Raises ``ModelError`` when it cannot be read."""
+def _read(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:

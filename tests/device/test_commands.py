@@ -15,7 +15,9 @@ import soundfile
 from device.__main__ import COMMANDS, main
 from device.config import bundled_presets
 from device.processes.meters import read_meters
-from models.units import Audio
+from device.sound.morph import ENGINES
+from models.stage.model import STAGE_FILE
+from models.units import Audio, rms_dbfs
 from tests.conftest import ROOT
 from tests.device.test_nam_block import linear
 
@@ -27,6 +29,16 @@ def phrase(tmp_path: Path, guitar: Audio) -> Path:
     file = tmp_path / "phrase.wav"
     soundfile.write(file, guitar[0], 48000, subtype="FLOAT")
     return file
+
+
+@pytest.fixture
+def recordings(tmp_path: Path, guitar: Audio) -> tuple[Path, Path]:
+    """A second of one performance, clean and driven."""
+    files = tmp_path / "a.wav", tmp_path / "b.wav"
+    clean = guitar[0, :48000]
+    for file, sound in zip(files, (0.5 * clean, 0.6 * np.tanh(20.0 * clean)), strict=True):
+        soundfile.write(file, sound.astype(np.float32), 48000, subtype="FLOAT")
+    return files
 
 
 def figures(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
@@ -75,11 +87,120 @@ def test_morph_of_two_recordings(
     sound, _ = soundfile.read(phrase, dtype="float32")
     soundfile.write(other, -0.5 * sound[:90000], 48000, subtype="FLOAT")
     arguments = ["morph", str(phrase), str(other), str(target), "--position", "0.5"]
-    assert main([*arguments, "--json"]) == 0
+    assert main([*arguments, "--engine", "crossfade", "--json"]) == 0
     result = figures(capsys)
     assert result["frames"] == 90000 and "cut" in str(result["notes"])
     back, _ = soundfile.read(target, dtype="float32")
     np.testing.assert_allclose(back, 0.25 * sound[:90000], atol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_morph_s_ends_are_the_recordings_and_a_sweep_joins_them(
+    engine: str, recordings: tuple[Path, Path], tmp_path: Path
+) -> None:
+    heard = {}
+    for name, options in (
+        ("a", ["--position", "0"]),
+        ("b", ["--position", "1"]),
+        ("middle", []),
+        ("sweep", ["--sweep"]),
+    ):
+        target = tmp_path / f"at {name}.wav"
+        files = [str(file) for file in (*recordings, target)]
+        assert main(["morph", *files, "--engine", engine, *options]) == 0
+        heard[name] = soundfile.read(target, dtype="float32")[0]
+    a, b = (soundfile.read(file, dtype="float32")[0] for file in recordings)
+    assert np.array_equal(heard["a"], a) and np.array_equal(heard["b"], b)
+    assert np.array_equal(heard["sweep"][:4800], a[:4800])
+    assert np.array_equal(heard["sweep"][-4800:], b[-4800:])
+    between = sorted(rms_dbfs(each[None]) for each in (a, b))
+    assert between[0] < rms_dbfs(heard["middle"][None]) < between[1]
+
+
+def test_morph_is_the_stage_network_s_unless_told_otherwise(
+    recordings: tuple[Path, Path], tmp_path: Path
+) -> None:
+    sounds = {}
+    for name, options in (("default", []), *((kind, ["--engine", kind]) for kind in ENGINES)):
+        files = [str(file) for file in (*recordings, tmp_path / f"{name}.wav")]
+        assert main(["morph", *files, *options]) == 0
+        sounds[name] = (tmp_path / f"{name}.wav").read_bytes()
+    assert sounds["default"] == sounds["stage"] != sounds["crossfade"]
+
+
+def test_morph_says_what_it_had_to_change(
+    recordings: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Stereo, another rate, a little too long: played all the same, and said so."""
+    a, b = recordings
+    sound = soundfile.read(b, dtype="float32")[0]
+    both = np.stack([sound, 0.5 * sound], axis=1)
+    soundfile.write(tmp_path / "stereo.wav", both, 44100, subtype="FLOAT")
+    files = [str(a), str(tmp_path / "stereo.wav"), str(tmp_path / "out.wav")]
+    assert main(["morph", *files]) == 0
+    said = capsys.readouterr().err
+    assert "stereo was averaged" in said and "resampled from 44100 to 48000 Hz" in said
+    assert "the longer recording was cut to 1.000 s" in said
+    out, rate_hz = soundfile.read(tmp_path / "out.wav", dtype="float32")
+    assert rate_hz == 48000 and out.shape == (48000,) and np.isfinite(out).all()
+
+
+def test_morph_with_silence_is_finite_and_no_louder(
+    recordings: tuple[Path, Path], tmp_path: Path
+) -> None:
+    silence, out = tmp_path / "silence.wav", tmp_path / "out.wav"
+    tone = soundfile.read(recordings[1], dtype="float32")[0]
+    soundfile.write(silence, np.zeros(48000, np.float32), 48000, subtype="FLOAT")
+    for files in ((silence, recordings[1]), (recordings[1], silence), (silence, silence)):
+        assert main(["morph", *map(str, files), str(out)]) == 0
+        heard = soundfile.read(out, dtype="float32")[0]
+        assert np.isfinite(heard).all()
+        assert np.abs(heard).max() <= 1.42 * np.abs(tone).max()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("nan.wav", "not a number"), ("long.wav", "one performance"), ("a.wav", "also the input")],
+)
+def test_morph_refuses_what_is_no_second_recording(
+    name: str,
+    words: str,
+    recordings: tuple[Path, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sound = np.zeros(48000, np.float32)
+    sound[100] = np.nan
+    soundfile.write(tmp_path / "nan.wav", sound, 48000, subtype="FLOAT")
+    soundfile.write(tmp_path / "long.wav", np.zeros(120000, np.float32), 48000, subtype="FLOAT")
+    target = recordings[0] if name == "a.wav" else tmp_path / "out.wav"
+    other = recordings[1] if name == "a.wav" else tmp_path / name
+    before = recordings[0].read_bytes()
+    assert main(["morph", str(recordings[0]), str(other), str(target)]) == 2
+    error = capsys.readouterr().err
+    assert words in error and error.count("\n") == 1 and not (tmp_path / "out.wav").exists()
+    assert recordings[0].read_bytes() == before
+
+
+@pytest.mark.parametrize("harm", ["missing", "damaged", "foreign"])
+@pytest.mark.parametrize("command", ["morph", "render"])
+def test_a_stage_network_that_cannot_be_played_is_one_sentence(
+    command: str,
+    harm: str,
+    recordings: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file, out = tmp_path / "stage.onnx", str(tmp_path / "out.wav")
+    if harm != "missing":
+        file.write_bytes({"damaged": STAGE_FILE.read_bytes()[:5000], "foreign": b"no"}[harm])
+    monkeypatch.setattr("models.stage.model.STAGE_FILE", file)
+    a, b = map(str, recordings)
+    rest = {"morph": [a, b, out], "render": [a, out, "--preset", PRESET, "--position", "0.5"]}
+    assert main([command, *rest[command]]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "stage" in error and not Path(out).exists()
 
 
 def test_a_calibrated_capture_takes_the_interface_s_level_from_the_configuration(

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 import scipy.signal
 
+import device.cache as cache_module
 import device.prepare as prepare_module
-from device.prepare import default_cache, found_law, found_path, playable, probe
+from device.cache import default_cache
+from device.prepare import found_law, found_path, playable
 from device.preset import Preset, read_preset
+from device.probe import probe
 from device.sound.block import Block
 from device.sound.chain import ToneChain
 from device.sound.morph import Crossfade
@@ -197,7 +200,8 @@ def test_nothing_is_allocated_per_period(guitar: Audio) -> None:
 def test_what_asks_for_a_way_gets_one(tmp_path: Path) -> None:
     assert preset(tmp_path).needs_way
     assert preset(tmp_path, 'path = "direct"\nlaw = "perceptual"').needs_way
-    plain = preset(tmp_path, 'path = "direct"')
+    assert preset(tmp_path, 'path = "direct"').needs_way  # the stage engine has to know the tones
+    plain = preset(tmp_path, 'path = "direct"\nengine = "crossfade"')
     assert not plain.needs_way
     path = playable(plain, 48000)
     assert isinstance(path, SoundPath) and path.way is None
@@ -251,7 +255,7 @@ def test_whatever_changes_the_tones_changes_the_way(
     found_path(preset(tmp_path, b=LEAD.replace("34.0", "33.0")), 48000, cache=cache)
     found_path(preset(tmp_path, 'path = "direct"'), 48000, cache=cache)
     found_path(preset(tmp_path), 44100, cache=cache)
-    monkeypatch.setattr(prepare_module, "_VERSION", -1)
+    monkeypatch.setattr(cache_module, "VERSION", -1)
     found_path(preset(tmp_path), 48000, cache=cache)
     assert len(searches) == 5 and len(list(cache.iterdir())) == 5
 
