@@ -91,8 +91,8 @@ def _banded(values: npt.NDArray[np.float64], fft_frames: int) -> npt.NDArray[np.
     hz = (10.0 ** (edges / 21.4) - 1.0) / 0.00437
     bins = np.round(hz * fft_frames / RATE_HZ).astype(int)
     bins = np.maximum(bins, bins[0] + np.arange(bins.size))
-    sums: npt.NDArray[np.float64] = np.add.reduceat(values, bins, axis=1)[:, :-1]
-    return sums / np.diff(bins)
+    means: npt.NDArray[np.float64] = np.add.reduceat(values, bins, axis=1)[:, :-1] / np.diff(bins)
+    return means
 
 
 def _erb(hz: float) -> float:

@@ -7,7 +7,7 @@ FLOOR = 1e-3
 """As in ``models.quality``: added to magnitudes before the logarithm."""
 
 _TINY = 1e-12
-_REST_DB = 0.25  # a distance that nobody hears; keeps the ratio of equal sounds finite
+_REST_DB = 0.5  # a distance that nobody hears; keeps the ratio of equal sounds finite
 _RESOLUTIONS = ((2048, 512, 1.0), (512, 128, 0.5))
 
 

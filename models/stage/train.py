@@ -38,6 +38,7 @@ WARM_FRAMES = 192 * BLOCK_FRAMES
 _BATCH = 8
 _RATE, _RATE_LAST = 4e-3, 0.02
 _WARM_STEPS = 50
+_DOUBT_FROM = 0.3  # of all steps; from the start the gate would shut before anything is learnt
 _CHECKPOINT_S = 60.0
 
 
@@ -127,6 +128,7 @@ class Training:
         blend = ((1.0 - position) * a + position * b)[:, 0, WARM_FRAMES:]
         sounding = truth.square().mean(-1) > 1e-5
         objective = Objective(blend[sounding], truth[sounding])
+        self.network.doubting = self.step >= _DOUBT_FROM * self.plan.steps
         made: Tensor = self.network(*heard)
         loss, distance = objective(made[sounding, 0, WARM_FRAMES:])
         for group in self.optimiser.param_groups:
