@@ -7,6 +7,7 @@ of what comes out is put on the straight line in dB between the ends.
 
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -78,10 +79,14 @@ class _Trial:
 
     def fit(self) -> StageFit:
         ways = [self._way.at(position) for position in POSITIONS.tolist()]
-        pairs = [
-            (self._tone(0, drive_a) * np.float32(level_a), self._tone(1, drive_b) * level_b)
-            for drive_a, drive_b, level_a, level_b, _ in ways
-        ]
+        with ThreadPoolExecutor(2) as threads:
+            of_a, of_b = threads.map(
+                lambda which: [
+                    self._tone(which, way[which]) * np.float32(way[2 + which]) for way in ways
+                ],
+                (0, 1),
+            )
+        pairs = list(zip(of_a, of_b, strict=True))
         blends = np.array([each[-1] for each in ways])
         loud = np.array([[self._loudness(tone) for tone in pair] for pair in pairs])
         if loud.min() < SILENT_LUFS:
@@ -93,10 +98,12 @@ class _Trial:
             for pair, level_db in zip(pairs, into_db.tolist(), strict=True)
         ]
         colour = colour_of(*brought[int(np.argmin(np.abs(blends - 0.5)))])
-        made = self._made(colour, brought, blends)
         line = np.interp(POSITIONS, [0.0, 1.0], [loud[0, 0], loud[-1, 1]])
-        out_of_db = np.clip(line - made, -_MOST_DB, _MOST_DB)
-        out_of_db[[0, -1]] = -into_db[[0, -1]]
+        out_of_db = -into_db
+        # At the ends the network is not heard.
+        inner = slice(1, -1)
+        made = self._made(colour, brought[inner], blends[inner])
+        out_of_db[inner] = np.clip(line[inner] - made, -_MOST_DB, _MOST_DB)
         return StageFit(colour, _table(into_db), _table(out_of_db))
 
     def _play(self, which: int, drive: float) -> Audio:

@@ -5,6 +5,7 @@ is kept under a hash of all it depends on, so the next time takes a moment.
 """
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,10 @@ def found_path(
     kept = Kept("way", preset, rate_hz, interface_dbu, cache)
     path = kept.read(_from_arrays)
     if path is None:
-        a, b = (tried(preset, side, rate_hz, interface_dbu) for side in ("a", "b"))
+        sides: tuple[Side, Side] = ("a", "b")
+        # Almost all of it is networks and convolutions, which run side by side.
+        with ThreadPoolExecutor(2) as threads:
+            a, b = threads.map(lambda side: tried(preset, side, rate_hz, interface_dbu), sides)
         path = find_path(a, b, rate_hz, drives=preset.table.morph.path == "drive")
         kept.write(_to_arrays(path))
     return path

@@ -1,6 +1,6 @@
-"""Sound material the project makes itself: cabinets for its own presets.
+"""Sound material the project makes itself: cabinets for its own presets, and the probe phrase.
 
-``python -m device.tools.material FOLDER`` writes what ``device/presets`` carries.
+``python -m device.tools.material FOLDER`` writes what ``device/presets`` and ``device`` carry.
 """
 
 import sys
@@ -11,10 +11,16 @@ from types import MappingProxyType
 import numpy as np
 
 from device.files import write_sound
+from device.tools.riff import riff
 from models.units import Audio
 
 RATE_HZ = 48000
 FRAMES = 8192
+
+PROBE_S = ((0.2, 1.2), (2.0, 2.7), (9.0, 10.0), (14.5, 15.5))
+"""Pieces of the riff that are tried: picked strings, a chord that rings, palm mutes, a lead."""
+
+_FADE_S = 0.010
 
 # (frequency in Hz, level in dB): what guitar speakers do, drawn by hand after the published
 # curves of common 12-inch drivers: no bass below the cone's resonance, presence at 2–4 kHz,
@@ -66,6 +72,20 @@ def cabinet(target: Path, kind: str) -> None:
     write_sound(target, cabinet_response(kind), RATE_HZ)
 
 
+def probe_phrase() -> Audio:
+    """What presets are tried on (``device.probe``), ``(1, frames)``: pieces of the riff, faded."""
+    whole = riff(RATE_HZ)
+    ramp = np.linspace(0.0, 1.0, round(_FADE_S * RATE_HZ), dtype=np.float32)
+    pieces = []
+    for start_s, stop_s in PROBE_S:
+        piece = whole[0, round(start_s * RATE_HZ) : round(stop_s * RATE_HZ)].copy()
+        piece[: ramp.size] *= ramp
+        piece[-ramp.size :] *= ramp[::-1]
+        pieces.append(piece)
+    return np.concatenate(pieces)[None, :]
+
+
 if __name__ == "__main__":
     for name in _RESPONSES:
         cabinet(Path(sys.argv[1]) / f"{name}.flac", name)
+    write_sound(Path(sys.argv[1]) / "probe.flac", probe_phrase(), RATE_HZ)

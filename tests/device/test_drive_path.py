@@ -20,6 +20,7 @@ from device.sound.parameter_path import ParameterPath
 from device.sound.path import SoundPath
 from device.sound.player import Playable, Player
 from device.sound.trajectory import Trajectory
+from device.tools.material import probe_phrase
 from device.tools.riff import riff
 from models.path import DRIVES_DB, DrivePath, Figures, way_along
 from models.quality import at_level, distance_db, mel_spectrum_db
@@ -318,6 +319,11 @@ def test_the_probe_is_the_same_phrase_at_every_rate(rate_hz: int) -> None:
     phrase = probe(rate_hz)
     assert phrase.shape == (1, pytest.approx(3.7 * rate_hz, abs=3)) and phrase.dtype == np.float32
     assert 0.05 < np.abs(phrase).max() < 1.0
+
+
+def test_the_probe_s_file_is_what_the_riff_gives() -> None:
+    phrase = probe_phrase()
+    np.testing.assert_allclose(probe(48000), phrase, atol=2e-7)  # 24 bit
 
 
 @pytest.mark.parametrize("kind", ["square", "silence", "dc", "denormal"])
