@@ -14,6 +14,7 @@ import soundfile
 from models.evaluate import pictures
 from models.evaluate.listening import write_listening
 from models.evaluate.result import Distances, Evaluation, PairRow, Sound, TruthRow
+from models.evaluate.summary import BASELINE
 from models.evaluate.writing import render, write_bytes, write_text
 
 REFERENCE = "crossfade"
@@ -116,13 +117,15 @@ def _same_tones(rows: Sequence[PairRow]) -> dict[tuple[str, str, str], list[Pair
 def pair_table(rows: Sequence[PairRow]) -> list[dict[str, Any]]:
     """The rows of the pairs' table, those of the same tones together.
 
-    Ratios are against ``direct + crossfade`` of the same tones, ``None`` where it was not run.
+    Ratios are against ``direct + crossfade`` of the same tones under the same law, ``None`` where
+    it was not run: another law would spread the same tones over the knob in another way.
     ``worst`` marks each way's largest mean distance to the nearest real tone.
     """
     table: list[dict[str, Any]] = []
     for (a, b, cabinet), members in _same_tones(rows).items():
-        base = next((row for row in members if row.label == "direct + crossfade"), None)
+        bases = {row.law: row for row in members if (row.path, row.method) == BASELINE}
         for place, row in enumerate(members):
+            base = bases.get(row.law)
             nearest = base.lsd.mean_nearest_db if base else 0.0
             length = base.lsd.length_db if base else 0.0
             table.append(

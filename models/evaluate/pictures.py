@@ -37,7 +37,7 @@ _COLOURS = {
 INK, MUTED, WET, DRY, KNOB, GRID, CALM, VIOLET, ALARM = _COLOURS
 _STYLES = (
     (DRY, "o", "-"), (WET, "s", "--"), (KNOB, "^", "-"), (VIOLET, "D", "-."), (CALM, "v", ":"),
-    (ALARM, "P", "--"),
+    (ALARM, "P", "--"), (INK, "X", "-"),
 )  # fmt: skip
 _SETTINGS = {
     "svg.fonttype": "none",
