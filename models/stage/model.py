@@ -19,6 +19,10 @@ STAGE_FILE = Path(__file__).parent / "stage.onnx"
 LEVEL_DBFS = -20.0
 """RMS level that the network was trained at."""
 
+QUIETEST_DBFS = -80.0
+"""A recording below this is silence."""
+
+_MAKEUP_AT = np.linspace(0.0, 1.0, 9)
 _ODD_BLOCK_FRAMES = 4 * BLOCK_FRAMES  # played at once where periods are not whole blocks
 
 
@@ -98,33 +102,70 @@ class StageModel:
 def morph(model: bytes, a: Audio, b: Audio, position: float, period_frames: int = 1024) -> Audio:
     """Morph two whole recordings ``(1, frames)`` of one performance at 48 kHz; exact ends.
 
-    The level moves from the one's to the other's on a straight line in dB.
+    The level lies on the straight line in dB between both recordings'.
     """
-    positions = np.full(a.shape[1], position, np.float32)
-    return morph_along(model, a, b, positions, period_frames)
+    return _Recordings(model, a, b, period_frames).at(position)
 
 
 def morph_along(
     model: bytes, a: Audio, b: Audio, positions: Positions, period_frames: int = 1024
 ) -> Audio:
     """``morph`` with a position for every frame."""
-    frames = a.shape[1]
-    levels = [max(rms_dbfs(tone), -80.0) for tone in (a, b)]
-    first, second = (
-        tone * np.float32(gain_from_db(LEVEL_DBFS - level))
-        for tone, level in zip((a, b), levels, strict=True)
-    )
-    stage = StageModel(model, colour_of(first, second), period_frames)
-    periods = -(-frames // period_frames)
-    padded = np.zeros((4, periods * period_frames), np.float32)
-    padded[0, :frames], padded[1, :frames], padded[2, :frames] = first[0], second[0], positions
-    for start in range(0, padded.shape[1], period_frames):
-        piece = slice(start, start + period_frames)
-        stage.process(padded[:1, piece], padded[1:2, piece], padded[2, piece], padded[3:, piece])
-    line_db = levels[0] + (levels[1] - levels[0]) * positions - LEVEL_DBFS
-    target = padded[3:, :frames] * (10.0 ** (line_db / 20.0)).astype(np.float32)
-    select_ends(a, b, positions, target, np.empty(frames, np.bool_))
-    return target
+    return _Recordings(model, a, b, period_frames).along(positions)
+
+
+class _Recordings:
+    """Two recordings and the network that knows their colour."""
+
+    def __init__(self, model: bytes, a: Audio, b: Audio, period_frames: int) -> None:
+        self._a, self._b = a, b
+        # What is quieter is noise, not a tone to be lifted to the other's level.
+        self._levels = [max(rms_dbfs(tone), QUIETEST_DBFS) for tone in (a, b)]
+        self._tones = [
+            tone * np.float32(gain_from_db(LEVEL_DBFS - level))
+            for tone, level in zip((a, b), self._levels, strict=True)
+        ]
+        self._period_frames = period_frames
+        self._stage = StageModel(model, colour_of(*self._tones), period_frames)
+
+    def at(self, position: float) -> Audio:
+        positions = np.full(self._a.shape[1], position, np.float32)
+        made = self._play(positions)
+        return self._finished(made, positions, _makeup_db(made))
+
+    def along(self, positions: Positions) -> Audio:
+        inner = _MAKEUP_AT[1:-1]
+        made = [self._play(np.full(positions.size, each, np.float32)) for each in inner]
+        makeup_db = [0.0, *(_makeup_db(each) for each in made), 0.0]
+        return self._finished(
+            self._play(positions),
+            positions,
+            np.interp(positions, _MAKEUP_AT, makeup_db).astype(np.float32),
+        )
+
+    def _play(self, positions: Positions) -> Audio:
+        """The network's output at its own level."""
+        frames, period = positions.size, self._period_frames
+        padded = np.zeros((4, -(-frames // period) * period), np.float32)
+        padded[0, :frames], padded[1, :frames] = self._tones[0][0], self._tones[1][0]
+        padded[2, :frames] = positions
+        self._stage.reset()
+        for start in range(0, padded.shape[1], period):
+            a, b, position, target = padded[:, None, start : start + period]
+            self._stage.process(a, b, position[0], target)
+        return padded[3:, :frames]
+
+    def _finished(self, made: Audio, positions: Positions, makeup_db: float | Audio) -> Audio:
+        first, second = self._levels
+        line_db = first + (second - first) * positions - LEVEL_DBFS + makeup_db
+        target = made * (10.0 ** (line_db / 20.0)).astype(np.float32)
+        select_ends(self._a, self._b, positions, target, np.empty(positions.size, np.bool_))
+        return target
+
+
+def _makeup_db(made: Audio) -> float:
+    level = rms_dbfs(made)
+    return LEVEL_DBFS - level if level > QUIETEST_DBFS else 0.0
 
 
 __all__ = [

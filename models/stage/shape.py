@@ -9,8 +9,8 @@ FAST_BLOCKS, SLOW_BLOCKS = 16, 128
 POWER_FLOOR = 1e-5
 RATIO_FLOOR = 1e-3
 PEAK_FRAMES = 256
-MOST_GAIN, MOST_POWER = 1.41, 1.7
-"""Of the peak of either tone in the last 5 ms, 3 dB, and of its power, 2.3 dB."""
+MOST_GAIN, MOST_POWER = 1.41, 1.5
+"""Of the peak of either tone in the last 5 ms, 3 dB, and of its power, 1.8 dB."""
 QUIET_POWER = 1e-6
 """What nobody calls loud is not held down."""
 
