@@ -29,6 +29,16 @@ def default_cache() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "purga" / "paths"
 
 
+def writable(folder: Path | None = None) -> bool:
+    """Whether what is found can be kept there, by default in ``default_cache()``."""
+    folder = folder or default_cache()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
+
+
 class Kept:
     """One file of the cache: what was found for a preset, by the hash of all it depends on."""
 
@@ -43,9 +53,14 @@ class Kept:
         self._fingerprint = _fingerprint(what, preset, rate_hz, interface_dbu)
         self._file = (folder or default_cache()) / f"{self._fingerprint[:32]}.npz"
 
+    @property
+    def exists(self) -> bool:
+        """Whether a file is there; what it holds shows when it is read."""
+        return self._file.exists()
+
     def read(self, build: Callable[[Mapping[str, Any]], Found]) -> Found | None:
         """What is kept; None where nothing is, or what is damaged or foreign: told on stderr."""
-        if not self._file.exists():
+        if not self.exists:
             return None
         try:
             with self._file.open("rb") as source, np.load(source, allow_pickle=False) as kept:

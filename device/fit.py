@@ -43,9 +43,7 @@ def found_fit(
 
     Raises ``PresetError``, and ``ModelError`` for a stage network that cannot be played.
     """
-    network = hashlib.sha256(read_stage()).hexdigest()
-    what = f"stage {network} {preset.table.morph.law}"
-    kept = Kept(what, preset, rate_hz, interface_dbu, cache)
+    kept = kept_fit(preset, rate_hz, interface_dbu, cache)
     fit = kept.read(_from_arrays)
     if fit is None:
         fit = _Trial(preset, path, rate_hz, interface_dbu).fit()
@@ -59,6 +57,15 @@ def found_fit(
             }
         )
     return fit
+
+
+def kept_fit(
+    preset: Preset, rate_hz: int, interface_dbu: float | None = None, cache: Path | None = None
+) -> Kept:
+    """Where the preset's fit is kept. Raises ``ModelError`` for a network that cannot be read."""
+    network = hashlib.sha256(read_stage()).hexdigest()
+    what = f"stage {network} {preset.table.morph.law}"
+    return Kept(what, preset, rate_hz, interface_dbu, cache)
 
 
 class _Trial:

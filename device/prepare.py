@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from device.cache import Kept
-from device.fit import found_fit
+from device.fit import found_fit, kept_fit
 from device.preset import Preset, Side
 from device.probe import PROBE_PERIOD_FRAMES, played, probe
 from device.sound.morph import Stage
@@ -50,6 +50,20 @@ def playable(
     if preset.table.morph.engine == Stage.kind:
         fit = found_fit(preset, found, rate_hz, interface_dbu, cache)
     return preset.path(interface_dbu, scenes, trajectory, fit=fit)
+
+
+def is_found(
+    preset: Preset, rate_hz: int, interface_dbu: float | None = None, cache: Path | None = None
+) -> bool:
+    """Whether all that ``playable`` has to find is in the cache. Raises ``ModelError``."""
+    if not preset.needs_way:
+        return True
+    about = (preset, rate_hz, interface_dbu, cache)
+    if preset.one_shape:
+        return Kept("law", *about).exists
+    if preset.table.morph.engine == Stage.kind and not kept_fit(*about).exists:
+        return False
+    return Kept("way", *about).exists
 
 
 def found_path(

@@ -10,11 +10,11 @@ from types import FrameType
 import numpy as np
 import numpy.typing as npt
 
+from device.bank import playable_bank
 from device.boards.open import open_audio_side, open_control_side
 from device.boards.simulated import SimulatedAudio
 from device.config import Config
 from device.files import read_sound_at, whole_file, write_sound
-from device.prepare import playable
 from device.preset import read_preset
 from device.processes.audio import AudioLoop
 from device.processes.control import ControlLoop
@@ -66,9 +66,8 @@ def run_audio(config: Config, sound: Path | None = None, out: Path | None = None
     Raises ``PurgaError`` for what cannot be read, prepared or opened.
     """
     audio = config.table.audio
-    bank = [
-        playable(read_preset(file), audio.rate_hz, audio.interface_dbu) for file in config.presets
-    ]
+    presets = [read_preset(file) for file in config.presets]
+    bank = playable_bank(presets, audio.rate_hz, audio.interface_dbu)
     player = Player(bank, config.first_preset)
     player.prepare(audio.rate_hz, audio.period_frames)
     latency = player.latency_frames

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from device.bank import find_ways
 from device.config import Config
 from device.errors import AudioFileError, ConfigError, LinkError
 from device.files import read_sound, read_sound_at, write_sound
@@ -53,6 +54,8 @@ def play(config: Config, options: argparse.Namespace, scratch: Path) -> Played:
     write_sound(out / "input.wav", sound, rate_hz)
     for name in ("run.wav", RECORD_FILE, PATH_FILE, "report.html", "report.json"):
         (out / name).unlink(missing_ok=True)
+    # Before the processes start, so that its bar and theirs do not mix.
+    find_ways(presets, rate_hz, config.table.audio.interface_dbu)
     duration_s = sound.shape[1] / rate_hz
     first = presets[config.first_preset].table.morph
     arguments = {

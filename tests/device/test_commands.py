@@ -353,5 +353,6 @@ def test_bench_gives_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main(["bench", "--seconds", "0.1", "--json-file", str(file)]) == 0
     assert "p99" in capsys.readouterr().out
     rows = json.loads(file.read_text())["rows"]
-    assert {row["period_frames"] for row in rows} == {32, 64, 128}
+    assert {row["period_frames"] for row in rows} == {16, 32, 64, 128}
+    assert {f"morph {engine}" for engine in ENGINES} <= {row["name"] for row in rows}
     assert all(0 < row["cpu_p50_us"] <= row["cpu_p99_us"] <= row["cpu_max_us"] for row in rows)
