@@ -2,7 +2,7 @@
 
 import os
 
-# NumPy's BLAS keeps a pool of threads that spin for work: on a machine that is busy they made
-# preparing a preset four times as long, and on stage they would take cores from the sound. It
+# NumPy's BLAS keeps a pool of threads that spin for work: on a machine that is busy they make
+# preparing a preset several times as long, and on stage they would take cores from the sound. It
 # reads this once, when NumPy is first imported, which is behind this line.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

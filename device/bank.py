@@ -1,6 +1,6 @@
 """A bank of presets, made ready to be played.
 
-What is not yet known of a preset takes seconds and half a gigabyte to find. So it is found in
+What is not yet known of a preset takes seconds and much memory to find. So it is found in
 processes of its own, one for each core, and reaches the one that plays through the cache: that one
 stays small.
 """
@@ -20,7 +20,7 @@ from device.tools.progress import count_bar
 from models.errors import PurgaError
 
 _MOST_WORKERS = 4
-"""However many cores there are: each takes half a gigabyte."""
+"""However many cores there are: each takes hundreds of megabytes."""
 
 
 def playable_bank(

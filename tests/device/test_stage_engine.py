@@ -176,7 +176,7 @@ def test_loudness_moves_on_a_straight_line(file: Path) -> None:
         player = prepared(preset, position, 1024)
         sound = np.concatenate([probe(48000), np.zeros((1, 1024), np.float32)], axis=1)
         loudness.append(loudness_lufs(play(player, sound, 1024, position)))
-    assert np.abs(straight_line_error_lu(knob, loudness)).max() <= 0.5
+    assert np.abs(straight_line_error_lu(knob.tolist(), loudness)).max() <= 0.5
 
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
