@@ -19,6 +19,7 @@ TRAIT_BANDS, TRAIT_ROWS = 16, 4
 RATE_HZ = 48_000
 _FFT_FRAMES = 4096
 _COHERENCE_FRAMES = (1024, 8192)
+_MOST_WINDOWS = 2000
 _LOWEST_HZ, _HIGHEST_HZ = 80.0, 18_000.0
 _RANGE_DB = 70.0  # below this under the loudest band a recording holds noise, not tone
 _SMOOTH_BINS = 9  # about 100 Hz at 48 kHz: no single note is taken for the tone's colour
@@ -107,12 +108,14 @@ def _powers(tone: Audio) -> npt.NDArray[np.float64]:
 
 
 def _short_spectra(tone: Audio, frames: int) -> npt.NDArray[np.complex128]:
-    """Hann-windowed spectra ``(times, bins)`` in steps of a quarter window; see ``_powers``."""
+    """Hann-windowed spectra ``(times, bins)``, a quarter window apart or more; see ``_powers``."""
     mono = np.asarray(tone[0], np.float64)
     if mono.size < frames:
         mono = np.pad(mono, (0, frames - mono.size))
     window = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(frames) / frames)
-    pieces = np.lib.stride_tricks.sliding_window_view(mono, frames)[:: frames // 4]
+    # Of a long recording, windows spread over all of it: an hour costs no more than a minute.
+    step = max(frames // 4, mono.size // _MOST_WINDOWS)
+    pieces = np.lib.stride_tricks.sliding_window_view(mono, frames)[::step]
     made: npt.NDArray[np.complex128] = np.fft.rfft(pieces * window / np.sqrt(np.sum(window**2)))
     return made
 
