@@ -145,8 +145,8 @@ def test_the_knob_turned_fast_does_not_click() -> None:
     a = (0.14 * np.sin(2 * np.pi * 110.0 * time)).astype(np.float32)[None]
     b = (0.10 * np.sin(2 * np.pi * 110.0 * time + 0.4)).astype(np.float32)[None]
     turn = np.clip((time - 0.25) / 0.010, 0.0, 1.0)
-    turn = (0.1 + 0.8 * (0.5 - 0.5 * np.cos(np.pi * turn))).astype(np.float32)
-    heard = morph_along(read_stage(), a, b, turn)[0, 6000:]
+    turned = np.asarray(0.1 + 0.8 * (0.5 - 0.5 * np.cos(np.pi * turn)), np.float32)
+    heard = morph_along(read_stage(), a, b, turned)[0, 6000:]
     window = np.hanning(heard.size)
     spectrum = np.abs(np.fft.rfft(heard * window)) / window.sum() * 2.0
     above = spectrum[int(6000 * heard.size / 48000) :]

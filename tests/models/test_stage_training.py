@@ -1,6 +1,5 @@
 """Training the stage network: what it writes is what was trained, and it goes on where it was."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -131,5 +130,4 @@ def test_the_plain_colour_is_what_an_untold_network_has() -> None:
         target = np.zeros((1, 64), np.float32)
         StreamingModel(model, 64).process(x, target)
         heard.append(target)
-    assert np.array_equal(*heard)
-    assert json.dumps(Shape().__dict__)
+    assert np.array_equal(heard[0], heard[1])
