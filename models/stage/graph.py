@@ -59,6 +59,11 @@ def coloured(model: bytes, colour: Colour) -> bytes:
     return bytes(graph.SerializeToString())
 
 
+_END = np.iinfo(np.int64).max
+_OWN_OTHER_APART = ((0, 1), (1, 0), (2, 2))
+"""Whose levels A's and B's network hear first, second and third."""
+
+
 class _Writer:
     def __init__(self, shape: Shape, weights: Weights) -> None:
         self._shape = shape
@@ -92,16 +97,17 @@ class _Writer:
     def _gains(self, tones: str, bands: str, position: str) -> str:
         """Gains at each block's end, ``(2, bands + 1, blocks)``."""
         graph = self._graph
-        of_a, of_b, apart = self._levels(bands)
-        side = graph.node("Mul", self._block_ends(position), graph.scalar(2.0))
-        side = graph.node("Sub", side, graph.scalar(1.0))
-        side = graph.node("Concat", graph.node("Neg", side), side, axis=0)
+        apart = self._apart(bands)
+        levels = self._levels(apart)
+        ends = self._block_ends(position)
+        # Seen from A the knob is at 1 − 2p of the middle, from B at 2p − 1.
+        signs = np.array([[-2.0], [2.0]], np.float32)
+        side = graph.pointwise(ends, signs, np.array([1.0, -1.0], np.float32))
+        side = graph.node("Reshape", side, graph.indices(2, 1, -1))
         place = graph.node("Concat", side, graph.node("Mul", side, side), axis=1)
         heard = graph.node(
             "Concat",
-            graph.node("Concat", of_a, of_b, axis=0),
-            graph.node("Concat", of_b, of_a, axis=0),
-            graph.node("Concat", apart, apart, axis=0),
+            *(graph.node("Gather", levels, graph.indices(*o), axis=0) for o in _OWN_OTHER_APART),
             place,
             axis=1,
         )
@@ -111,7 +117,7 @@ class _Writer:
         moved = graph.node("Tanh", graph.node("Add", past, shift))
         signal = graph.node("Add", signal, moved)
         signal = graph.node("Add", signal, graph.node("Tanh", self._dense("mix", signal)))
-        held = graph.node("Mul", self._ratio(tones), self._trust())
+        held = graph.node("Mul", self._ratio(apart), self._trust())
         return graph.node("Mul", self._dense("leave", signal), held)
 
     def _dense(self, name: str, signal: str, add: str = "") -> str:
@@ -119,7 +125,12 @@ class _Writer:
         bias = self._weights[f"{name}.bias"].copy()
         if name == "film":
             bias[: self._shape.width] += 1.0  # the scale's one
-        dense = self._graph.pointwise(signal, self._weights[f"{name}.weight"][:, :, 0], bias)
+        weight = self._weights[f"{name}.weight"][:, :, 0]
+        if name == "enter":
+            # The levels of the whole tones come along with the bands' and are not heard.
+            places = np.arange(1, 7) * self._shape.bands
+            weight = np.insert(weight, places, 0.0, axis=1).astype(np.float32)
+        dense = self._graph.pointwise(signal, weight, bias)
         return self._graph.node("Add", dense, add) if add else dense
 
     def _trait(self) -> str:
@@ -155,70 +166,55 @@ class _Writer:
             dilations=[shape.dilation],
         )
 
-    def _levels(self, bands: str) -> list[str]:
-        """Levels of A, B and their difference at each block's end, ``(1, 2·bands, blocks)``."""
-        graph, count = self._graph, self._shape.bands
-        first, second = (
-            graph.node(
-                "Slice",
-                bands,
-                graph.indices(row, 0),
-                graph.indices(row + 1, count),
-                graph.indices(0, 1),
-            )
-            for row in (0, 1)
-        )
-        apart = graph.node("Sub", first, second)
-        all_three = graph.node("Concat", first, second, apart, axis=0)
-        power = self._block_means(graph.node("Mul", all_three, all_three), (3, count))
+    def _apart(self, bands: str) -> str:
+        """Bands and whole of A, of B and of their difference, ``(3, bands + 1, frames)``."""
+        graph = self._graph
+        first, second = graph.parts(bands, 2)
+        return graph.node("Concat", bands, graph.node("Sub", first, second), axis=0)
+
+    def _levels(self, apart: str) -> str:
+        """Their levels at each block's end, ``(3, 2·(bands + 1), blocks)``."""
+        graph, count = self._graph, self._shape.bands + 1
+        power = self._block_means(graph.node("Mul", apart, apart))
         window = self._window(power, (3, count, SLOW_BLOCKS - 1))
         slow = graph.node("AveragePool", window, kernel_shape=[SLOW_BLOCKS])
-        recent = graph.node(
-            "Slice",
-            window,
-            graph.indices(SLOW_BLOCKS - FAST_BLOCKS),
-            graph.indices(np.iinfo(np.int64).max),
-            graph.indices(2),
-        )
+        start = graph.indices(SLOW_BLOCKS - FAST_BLOCKS)
+        recent = graph.node("Slice", window, start, graph.indices(_END), graph.indices(2))
         fast = graph.node("AveragePool", recent, kernel_shape=[FAST_BLOCKS])
         both = graph.node("Concat", fast, slow, axis=1)
         logarithm = graph.node("Log", graph.node("Add", both, graph.scalar(POWER_FLOOR)))
-        levels = graph.node("Mul", logarithm, graph.scalar(0.5 / np.log(10.0)))
-        return graph.parts(levels, 3)
+        return graph.node("Mul", logarithm, graph.scalar(0.5 / np.log(10.0)))
 
-    def _ratio(self, tones: str) -> str:
+    def _ratio(self, apart: str) -> str:
         """How much the tones differ just now, ``(1, 1, blocks)``."""
         graph = self._graph
-        a, b = graph.parts(tones, 2)
-        apart = graph.node("Abs", graph.node("Sub", a, b))
-        together = graph.node("Add", graph.node("Abs", a), graph.node("Abs", b))
-        both = self._block_means(graph.node("Concat", apart, together, axis=1), (1, 2))
-        window = self._window(both, (1, 2, FAST_BLOCKS - 1))
+        whole = graph.indices(self._shape.bands)
+        whole = graph.node("Slice", apart, whole, graph.indices(_END), graph.indices(1))
+        means = self._block_means(graph.node("Abs", whole))
+        window = self._window(means, (3, 1, FAST_BLOCKS - 1))
         mean = graph.node("AveragePool", window, kernel_shape=[FAST_BLOCKS])
-        apart, together = graph.split(mean, [1, 1])
-        return graph.node("Div", apart, graph.node("Add", together, graph.scalar(RATIO_FLOOR)))
+        a, b, between = graph.parts(mean, 3)
+        together = graph.node("Add", a, b)
+        return graph.node("Div", between, graph.node("Add", together, graph.scalar(RATIO_FLOOR)))
 
-    def _block_means(self, signal: str, outer: tuple[int, int]) -> str:
-        graph = self._graph
-        blocks = graph.node("Reshape", signal, graph.indices(*outer, -1, BLOCK_FRAMES))
-        return graph.node("ReduceMean", blocks, graph.indices(3), keepdims=0)
+    def _block_means(self, signal: str) -> str:
+        size = [BLOCK_FRAMES]
+        return self._graph.node("AveragePool", signal, kernel_shape=size, strides=size)
 
     def _block_ends(self, signal: str) -> str:
         graph = self._graph
-        blocks = graph.node("Reshape", signal, graph.indices(1, 1, -1, BLOCK_FRAMES))
-        last = graph.indices(BLOCK_FRAMES - 1)
-        end = graph.node("Slice", blocks, last, graph.indices(BLOCK_FRAMES), graph.indices(3))
-        return graph.node("Squeeze", end, graph.indices(3))
+        last, step = graph.indices(BLOCK_FRAMES - 1), graph.indices(BLOCK_FRAMES)
+        return graph.node("Slice", signal, last, graph.indices(_END), graph.indices(2), step)
 
     def _between(self, values: str, shape: tuple[int, int], before: float = 0.0) -> str:
         """Straight lines through values, one block late; ``shape`` is without the blocks."""
         graph = self._graph
-        window = self._window(values, (*shape, 2), before)
-        ends = [
+        column = graph.node("Unsqueeze", values, graph.indices(3))
+        window = self._window(column, (*shape, 2, 1), before)
+        start, end = (
             graph.node("Slice", window, graph.indices(at), graph.indices(at - 2), graph.indices(2))
             for at in (0, 1)
-        ]
-        start, end = (graph.node("Unsqueeze", each, graph.indices(3)) for each in ends)
+        )
         share = np.linspace(0.0, 1.0, BLOCK_FRAMES + 1, dtype=np.float32)[1:]
         moved = graph.node("Mul", graph.node("Sub", end, start), graph.constant(share))
         lines = graph.node("Add", start, moved)
@@ -230,8 +226,8 @@ class _Writer:
         Nothing of this acts on tones of one guitar; tones of opposite phase, say, do ask for it.
         """
         graph = self._graph
-        squares = [graph.node("Mul", each, each) for each in (out, a, b)]
-        powers = self._block_means(graph.node("Concat", *squares, axis=1), (1, 3))
+        sounds = graph.node("Concat", out, a, b, axis=1)
+        powers = self._block_means(graph.node("Mul", sounds, sounds))
         window = self._window(powers, (1, 3, FAST_BLOCKS - 1))
         mean = graph.node("AveragePool", window, kernel_shape=[FAST_BLOCKS])
         made, first, second = graph.split(mean, [1, 1, 1])
@@ -259,7 +255,7 @@ class _Writer:
         taps = self._graph.length(weight)
         return self._graph.node("Conv", self._window(signal, (batch, 1, taps - 1)), weight)
 
-    def _window(self, signal: str, past: tuple[int, int, int], before: float = 0.0) -> str:
+    def _window(self, signal: str, past: tuple[int, ...], before: float = 0.0) -> str:
         """A signal with its past before it; the past is ``past`` large, at first ``before``."""
         graph = self._graph
         memory = graph.memory(np.full(past, before, np.float32))
@@ -268,7 +264,7 @@ class _Writer:
             "Slice",
             window,
             graph.indices(-past[2]),
-            graph.indices(np.iinfo(np.int64).max),
+            graph.indices(_END),
             graph.indices(2),
             output=memory,
         )
