@@ -11,6 +11,9 @@ import numpy.typing as npt
 Audio = npt.NDArray[np.float32]
 """Audio samples, float32, full scale ±1, shape ``(channels, frames)``."""
 
+RATE_HZ = 48_000
+"""The rate at which tones are judged and networks trained; the pedal plays at its interface's."""
+
 SILENCE_DB = -200.0
 """What a level of exactly zero is called in dB, so that it prints and compares."""
 

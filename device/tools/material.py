@@ -12,6 +12,7 @@ import numpy as np
 
 from device.files import write_sound
 from device.tools.riff import riff
+from models.minimum_phase import faded, minimum_phase
 from models.units import Audio
 
 RATE_HZ = 48000
@@ -58,11 +59,7 @@ def cabinet_response(kind: str) -> Audio:
     ):
         level_db += depth_db * np.exp(-0.5 * ((grid - centre_hz) / (0.05 * centre_hz)) ** 2)
     cepstrum = np.fft.irfft(level_db * np.log(10.0) / 20.0, size)
-    cepstrum[1 : size // 2] *= 2.0
-    cepstrum[size // 2 + 1 :] = 0.0
-    response = np.fft.irfft(np.exp(np.fft.rfft(cepstrum)), size)[:FRAMES]
-    fade = FRAMES // 4
-    response[-fade:] *= 0.5 + 0.5 * np.cos(np.pi * np.arange(fade) / fade)
+    response = faded(minimum_phase(cepstrum)[:FRAMES])
     response /= np.sqrt(np.sum(response**2))
     return response[None, :].astype(np.float32)
 

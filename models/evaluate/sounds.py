@@ -9,9 +9,8 @@ import soundfile
 
 from models.evaluate.result import Sound
 from models.quality import at_level
-from models.units import Audio
+from models.units import RATE_HZ, Audio
 
-RATE_HZ = 48_000
 PEAK = 0.999
 
 Role = Literal["a", "b", "truth", "morph"]

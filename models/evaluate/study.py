@@ -27,8 +27,8 @@ from models.stage.families import Case, Family
 from models.stage.families.captures import Amplifier
 from models.stage.families.filters import read_cabinet
 from models.stage.material import draw_segment
-from models.stage.split import RATE_HZ, phrases, read_split
-from models.units import Audio
+from models.stage.split import phrases, read_split
+from models.units import RATE_HZ, Audio
 
 LIBRARIES = ("numpy", "scipy", "onnxruntime", "pyloudnorm", "soxr")
 """What the figures depend on."""

@@ -22,8 +22,8 @@ from models.stage.families import Case, Family, families
 from models.stage.families.captures import CaptureFamily
 from models.stage.families.filters import Cabinets
 from models.stage.material import draw_segment
-from models.stage.split import RATE_HZ, Split
-from models.units import Audio
+from models.stage.split import Split
+from models.units import RATE_HZ, Audio
 
 POSITIONS = (0.25, 0.5, 0.75)
 

@@ -8,8 +8,7 @@ from models.evaluate.tones import Tones, split_name
 from models.path.tone import DRIVES_DB, Tone
 from models.path.way import DrivePath, Law, find_path, way_along
 from models.quality import spectra
-from models.stage.split import RATE_HZ
-from models.units import db_from_gain, gain_from_db
+from models.units import RATE_HZ, db_from_gain, gain_from_db
 
 
 class Ways:

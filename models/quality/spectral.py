@@ -9,9 +9,8 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
-from models.units import Audio, gain_from_db
+from models.units import RATE_HZ, Audio, gain_from_db
 
-RATE_HZ = 48_000
 WINDOW_FRAMES, HOP_FRAMES = 2048, 512
 FLOOR = 1e-3
 """Added to magnitudes before the logarithm, so that what nobody hears does not count."""

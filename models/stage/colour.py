@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.units import Audio
+from models.minimum_phase import faded, minimum_phase
+from models.units import RATE_HZ, Audio
 
 WHITEN_TAPS, SHAPE_TAPS = 256, 512
 TRAIT_BANDS, TRAIT_ROWS = 16, 4
-RATE_HZ = 48_000
 _FFT_FRAMES = 4096
 _COHERENCE_FRAMES = (1024, 8192)
 _MOST_WINDOWS = 2000
@@ -57,8 +57,8 @@ def colour_of(a: Audio, b: Audio) -> Colour:
     levels = np.maximum(levels, levels.max() - _RANGE_DB)
     evened = 10.0 ** (-levels / 10.0)
     return Colour(
-        whiten=_faded(_minimum_phase(-levels)[:WHITEN_TAPS]),
-        shape=_faded(_minimum_phase(levels)[:SHAPE_TAPS]),
+        whiten=_taps(-levels, WHITEN_TAPS),
+        shape=_taps(levels, SHAPE_TAPS),
         traits=np.array(
             [*(_traits(power * evened) for power in powers), _coherence(a, b)], np.float32
         ),
@@ -88,17 +88,18 @@ def _coherence(a: Audio, b: Audio) -> npt.NDArray[np.float64]:
 
 def _banded(values: npt.NDArray[np.float64], fft_frames: int) -> npt.NDArray[np.float64]:
     """Means of ``(times, bins)`` over bands of even width to the ear, ``(times, TRAIT_BANDS)``."""
-    edges = np.linspace(_erb(_LOWEST_HZ), _erb(_HIGHEST_HZ), TRAIT_BANDS + 1)
-    hz = (10.0 ** (edges / 21.4) - 1.0) / 0.00437
+    hz = even_to_the_ear(_LOWEST_HZ, _HIGHEST_HZ, TRAIT_BANDS + 1)
     bins = np.round(hz * fft_frames / RATE_HZ).astype(int)
     bins = np.maximum(bins, bins[0] + np.arange(bins.size))
     means: npt.NDArray[np.float64] = np.add.reduceat(values, bins, axis=1)[:, :-1] / np.diff(bins)
     return means
 
 
-def _erb(hz: float) -> float:
-    """Glasberg & Moore 1990: the ear's scale of frequency."""
-    return float(21.4 * np.log10(1.0 + 0.00437 * hz))
+def even_to_the_ear(lowest_hz: float, highest_hz: float, count: int) -> npt.NDArray[np.float64]:
+    """Frequencies in Hz in even steps of the ear's scale: Glasberg & Moore 1990."""
+    low, high = (float(21.4 * np.log10(1.0 + 0.00437 * hz)) for hz in (lowest_hz, highest_hz))
+    steps: npt.NDArray[np.float64] = np.linspace(low, high, count)
+    return (10.0 ** (steps / 21.4) - 1.0) / 0.00437
 
 
 def _powers(tone: Audio) -> npt.NDArray[np.float64]:
@@ -128,20 +129,7 @@ def _level_db(power: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return levels
 
 
-def _minimum_phase(levels_db: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The causal filter of least delay with these levels, ``(_FFT_FRAMES,)``."""
-    logarithm = levels_db * (np.log(10.0) / 20.0)
-    cepstrum = np.fft.irfft(logarithm)
-    half = cepstrum.size // 2
-    cepstrum[1:half] *= 2.0
-    cepstrum[half + 1 :] = 0.0
-    return np.fft.irfft(np.exp(np.fft.rfft(cepstrum)))
-
-
-def _faded(taps: npt.NDArray[np.float64]) -> Taps:
-    """The last quarter faded out, so that cutting the filter off does not ring."""
-    quarter = taps.size // 4
-    fade = 0.5 + 0.5 * np.cos(np.pi * np.arange(quarter) / quarter)
-    taps = taps.copy()
-    taps[-quarter:] *= fade
-    return taps.astype(np.float32)
+def _taps(levels_db: npt.NDArray[np.float64], count: int) -> Taps:
+    """The causal filter of least delay with these levels, ``(count,)``."""
+    cepstrum = np.fft.irfft(levels_db * (np.log(10.0) / 20.0))
+    return faded(minimum_phase(cepstrum)[:count]).astype(np.float32)

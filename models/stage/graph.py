@@ -257,18 +257,7 @@ class _Writer:
 
     def _window(self, signal: str, past: tuple[int, ...], before: float = 0.0) -> str:
         """A signal with its past before it; the past is ``past`` large, at first ``before``."""
-        graph = self._graph
-        memory = graph.memory(np.full(past, before, np.float32))
-        window = graph.node("Concat", f"{memory}@1", signal, axis=2)
-        graph.node(
-            "Slice",
-            window,
-            graph.indices(-past[2]),
-            graph.indices(_END),
-            graph.indices(2),
-            output=memory,
-        )
-        return window
+        return self._graph.window(signal, np.full(past, before, np.float32))
 
 
 def _whole(values: Array) -> Array:

@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-FLOOR = 1e-3
-"""As in ``models.quality``: added to magnitudes before the logarithm."""
+from models.quality.spectral import FLOOR
 
 _TINY = 1e-12
 _REST_DB = 0.5  # a distance that nobody hears; keeps the ratio of equal sounds finite

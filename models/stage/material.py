@@ -21,8 +21,8 @@ from tqdm import tqdm
 
 from models.errors import ModelError, PurgaError
 from models.stage.families import Family, families
-from models.stage.split import RATE_HZ, REAL_AUDIO, Split, Use, phrases, read_split
-from models.units import Audio, gain_from_db, rms_dbfs
+from models.stage.split import REAL_AUDIO, Split, Use, phrases, read_split
+from models.units import RATE_HZ, Audio, gain_from_db, rms_dbfs
 
 WEIGHTS = {
     "capture": 0.40,

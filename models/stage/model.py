@@ -8,7 +8,7 @@ import numpy as np
 from models.errors import ModelError
 from models.morph import Positions, select_ends
 from models.runtime import StreamingModel
-from models.stage.colour import RATE_HZ, Colour, colour_of
+from models.stage.colour import Colour, colour_of
 from models.stage.graph import coloured
 from models.stage.shape import BLOCK_FRAMES
 from models.units import Audio, gain_from_db, rms_dbfs
@@ -166,14 +166,3 @@ class _Recordings:
 def _makeup_db(made: Audio) -> float:
     level = rms_dbfs(made)
     return LEVEL_DBFS - level if level > QUIETEST_DBFS else 0.0
-
-
-__all__ = [
-    "LEVEL_DBFS",
-    "RATE_HZ",
-    "STAGE_FILE",
-    "StageModel",
-    "morph",
-    "morph_along",
-    "read_stage",
-]

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (its name everywhere)
 from torch import Tensor, nn
 
-from models.stage.colour import TRAIT_BANDS, TRAIT_ROWS
+from models.stage.colour import TRAIT_BANDS, TRAIT_ROWS, even_to_the_ear
 from models.stage.shape import (
     BLOCK_FRAMES,
     FAST_BLOCKS,
@@ -31,6 +31,7 @@ from models.stage.shape import (
     SLOW_BLOCKS,
     Shape,
 )
+from models.units import RATE_HZ
 
 
 class StageNetwork(nn.Module):
@@ -161,11 +162,9 @@ def _mean(blocks: Tensor, count: int) -> Tensor:
 
 def gammatones(bands: int, taps: int) -> Tensor:
     """Where the bank begins: gammatone filters (Patterson et al. 1987), ``(bands, taps)``."""
-    time = torch.arange(taps, dtype=torch.float64) / 48_000.0
-    low, high = 21.4 * math.log10(1 + 0.00437 * 150.0), 21.4 * math.log10(1 + 0.00437 * 18_000.0)
+    time = torch.arange(taps, dtype=torch.float64) / RATE_HZ
     filters = []
-    for rate in torch.linspace(low, high, bands, dtype=torch.float64).tolist():
-        centre = (10.0 ** (rate / 21.4) - 1.0) / 0.00437
+    for centre in even_to_the_ear(150.0, 18_000.0, bands).tolist():
         width = max(1.019 * 24.7 * (1 + 0.00437 * centre), 60.0)
         shape = (time * 48.0 + 0.2) ** 2 * torch.exp(-2.0 * math.pi * width * time)
         taps_of = shape * torch.cos(2.0 * math.pi * centre * time)

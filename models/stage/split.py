@@ -12,10 +12,7 @@ import soundfile
 import soxr
 
 from models.errors import ModelError
-from models.units import Audio, gain_from_db
-
-RATE_HZ = 48_000
-"""Sample rate of everything that the network learns from."""
+from models.units import RATE_HZ, Audio, gain_from_db
 
 SPLIT_FILE = Path(__file__).with_name("split.toml")
 REAL_AUDIO = Path("../shared/audio")

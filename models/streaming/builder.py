@@ -122,28 +122,37 @@ class Builder:
         _, inputs, taps = convolution.weight.shape
         if taps == 1:
             return self.pointwise(signal, convolution.weight[:, :, 0], convolution.bias)
-        lookback = convolution.lookback_frames
-        number = self._memories
-        past = self.memory(np.zeros((1, inputs, lookback), np.float32))
-        window = self.node("Concat", f"{past}@1", signal, name=f"{DELAY}/{number}/window", axis=2)
-        self.node(
-            "Slice",
-            window,
-            self.indices(-lookback),
-            self.indices(_END),
-            self.indices(2),
-            name=f"{DELAY}/{number}/next",
-            output=past,
-        )
+        line = f"{DELAY}/{self._memories}"
+        past = np.zeros((1, inputs, convolution.lookback_frames), np.float32)
+        window = self.window(signal, past, line)
         bias = [] if convolution.bias is None else [self.constant(convolution.bias)]
         return self.node(
             "Conv",
             window,
             self.constant(convolution.weight),
             *bias,
-            name=f"{DELAY}/{number}/taps",
+            name=f"{line}/taps",
             dilations=[convolution.dilation],
         )
+
+    def window(self, signal: str, before: Array, line: str = "") -> str:
+        """A signal with its past in front, along axis 2; ``before`` is its past at first.
+
+        ``line`` names the nodes of a delay line.
+        """
+        past = self.memory(before)
+        names = {role: f"{line}/{role}" if line else "" for role in ("window", "next")}
+        window = self.node("Concat", f"{past}@1", signal, name=names["window"], axis=2)
+        self.node(
+            "Slice",
+            window,
+            self.indices(-before.shape[2]),
+            self.indices(_END),
+            self.indices(2),
+            name=names["next"],
+            output=past,
+        )
+        return window
 
     def memory(self, before: Array) -> str:
         """Declare a memory of this shape and first value; read ``<name>@1``, write ``<name>``."""

@@ -17,7 +17,7 @@ from models.stage.families.filters import Band, Cabinets, filtered, sections
 from models.stage.families.modulation import ModulationFamily
 from models.stage.families.shapes import SHAPES, back, oversampled, shaped
 from models.stage.families.space import SpaceFamily
-from models.stage.families.spectra import CabinetFamily, EqFamily, cepstrum, minimum_phase
+from models.stage.families.spectra import CabinetFamily, EqFamily, cepstrum, least_delay
 from models.stage.material import draw_segment, make_dataset
 from models.stage.split import SPLIT_FILE, load, phrases, read_split
 from models.units import Audio, gain_from_db, rms_dbfs
@@ -161,7 +161,7 @@ def test_a_band_has_its_gain(kind: str) -> None:
 
 def test_a_cabinet_between_is_linear_in_db_and_without_delay(boxes: Cabinets) -> None:
     one, other = (boxes.named(name) for name in boxes.names)
-    middle = minimum_phase(0.25 * cepstrum(one) + 0.75 * cepstrum(other))
+    middle = least_delay(0.25 * cepstrum(one) + 0.75 * cepstrum(other))
     levels = [
         20.0 * np.log10(np.abs(np.fft.rfft(response, 32768)) + 1e-9)
         for response in (one, other, middle)

@@ -16,8 +16,7 @@ from models.stage.families.case import (
 from models.stage.families.drives import COUPLING, TOP_DRIVE_DB, Oversampled, Stage, draw_stage
 from models.stage.families.filters import Cabinets, filtered, through
 from models.stage.families.shapes import OVERSAMPLING, Wave, back, shaped
-from models.stage.split import RATE_HZ
-from models.units import Audio, gain_from_db
+from models.units import RATE_HZ, Audio, gain_from_db
 
 _HOP_FRAMES = 32
 """Frames between two steps of an envelope; it is a line between them."""

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import soxr
 from scipy import signal
 
-from models.stage.split import RATE_HZ, load
-from models.units import Audio
+from models.stage.split import load
+from models.units import RATE_HZ, Audio
 
 LONGEST_IR_FRAMES = 8192
 """A cabinet's impulse response is faded out here (0.17 s)."""

@@ -8,8 +8,7 @@ from pedalboard import Chorus, Phaser, Plugin
 from models.stage.families.case import Case, Positions, make_case
 from models.stage.families.drives import draw_tone
 from models.stage.families.filters import Cabinets
-from models.stage.split import RATE_HZ
-from models.units import Audio
+from models.units import RATE_HZ, Audio
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from models.quality import at_level
 from models.stage.families.case import Case, Positions, make_case
 from models.stage.families.drives import draw_tone
 from models.stage.families.filters import Cabinets, Response
-from models.stage.split import RATE_HZ, load
-from models.units import Audio, gain_from_db
+from models.stage.split import load
+from models.units import RATE_HZ, Audio, gain_from_db
 
 _LONGEST_S = 4.0
 _BANDS_HZ = (60.0, 400.0, 2000.0, 8000.0)

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
+from models.minimum_phase import minimum_phase
 from models.stage.families.case import Case, Positions, between, make_case
 from models.stage.families.drives import draw_tone
 from models.stage.families.filters import (
@@ -33,17 +34,9 @@ def cepstrum(response: Response) -> Cepstrum:
     return np.asarray(fft.irfft(np.log(np.maximum(magnitude, _FLOOR * magnitude.max()))))
 
 
-def minimum_phase(of: Cepstrum) -> Response:
-    """The causal response of least delay with that magnitude, ``(LONGEST_IR_FRAMES,)``.
-
-    The cepstrum folded onto positive time: Oppenheim & Schafer, Discrete-Time Signal Processing,
-    1989, 12.7.
-    """
-    folded, half = of.copy(), of.size // 2
-    folded[1:half] *= 2.0
-    folded[half + 1 :] = 0.0
-    response = fft.irfft(np.exp(fft.rfft(folded)))
-    return np.asarray(response[:LONGEST_IR_FRAMES], np.float32)
+def least_delay(of: Cepstrum) -> Response:
+    """The causal response of least delay with that magnitude, ``(LONGEST_IR_FRAMES,)``."""
+    return np.asarray(minimum_phase(of)[:LONGEST_IR_FRAMES], np.float32)
 
 
 class EqFamily:
@@ -90,6 +83,6 @@ class CabinetFamily:
 
         def tone_at(position: float) -> Audio:
             folded = (1.0 - position) * from_one + position * to_other
-            return convolved(tone, minimum_phase(folded))
+            return convolved(tone, least_delay(folded))
 
         return make_case(self.name, f"{one_name} → {other_name}, {tone_name}", tone_at, positions)
