@@ -29,8 +29,10 @@ DATA_CHANNELS = 2
 
 @dataclass(frozen=True)
 class Architecture:
-    """Sizes of a generator. The topology is always the same: five levels, the first step between
-    them four times narrower in frequency, the others twice in frequency and time.
+    """Sizes of a generator, whose topology is always the same.
+
+    Five levels: the first step down is four times narrower in frequency, the others twice in
+    frequency and time.
     """
 
     base_channels: int = 64
