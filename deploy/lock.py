@@ -15,7 +15,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 # Each is held to the pins of those before it that its .in file names, so this order matters.
-FILES = ("run", "tools", "test", "board", "evaluate", "training", "cdpam")
+FILES = (
+    "run",
+    "tools",
+    "test",
+    "board",
+    "build",
+    "evaluate",
+    "training",
+    "music2latent",
+    "cdpam",
+)
 
 OPTIONS = (
     "--universal",

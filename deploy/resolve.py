@@ -198,9 +198,9 @@ def main() -> int:
                     source_only.setdefault(name, []).append(f"{file.stem} on {target}")
 
     print("Locked packages that resolve with a wheel and its hash:")
-    print("".join(["  " + " " * 10, *(f"{target!s:>14}" for target in targets)]))
+    print("".join(["  " + " " * 12, *(f"{target!s:>14}" for target in targets)]))
     for file in files:
-        print("".join([f"  {file.stem:10}", *(f"{cells[file, target]:>14}" for target in targets)]))
+        print("".join([f"  {file.stem:12}", *(f"{cells[file, target]:>14}" for target in targets)]))
     for name, places in sorted(source_only.items()):
         print(f"  source only: {name} ({len(places)} of {len(cells)}): {SOURCE_ONLY[name]}")
     for failure in failures:
