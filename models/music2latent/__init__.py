@@ -1,0 +1,1 @@
+"""Music2Latent, the article's network: both tones to latents, one morph back to sound."""
