@@ -1,1 +1,1 @@
-"""How a model becomes an engine on this device: export, calibrate, compile, verify."""
+"""How a model becomes an engine: export, calibrate, quantise, check, compile, verify."""
