@@ -242,8 +242,9 @@ def _norm(name: str, channels: int) -> Iterator[tuple[str, tuple[int, ...]]]:
 def random_weights(architecture: Architecture, seed: int) -> dict[str, Tensor]:
     """A generator nobody trained, the same for the same seed: for tests and for timing.
 
-    Uniform within 1/√fan-in as a fresh network, but nothing starts at zero as the published one
-    does in training, so that every layer counts; normalisations lie about 1.
+    Uniform within 1/√fan-in as in a fresh network; normalisations lie about 1. What the published
+    one starts at zero for training, the last layer of each branch beside the stream, is drawn at
+    a fifth, so that every layer counts and the stream still leads.
     """
     generator = np.random.Generator(np.random.Philox(seed))
     weights = {}
@@ -253,10 +254,15 @@ def random_weights(architecture: Architecture, seed: int) -> dict[str, Tensor]:
         else:
             weight = shape if len(shape) > 1 else (1, architecture.base_channels)
             bound = 1.0 / math.sqrt(math.prod(weight[1:]))
+            if name.endswith(_STARTED_AT_ZERO):
+                bound *= 0.2
             low, high = -bound, bound
         values = generator.random(shape, np.float32)
         weights[name] = np.asarray(low + (high - low) * values, np.float32)
     return weights
+
+
+_STARTED_AT_ZERO = (".conv2.weight", ".out_proj.weight", ".proj_emb.weight")
 
 
 def recognise(weights: Weights) -> Architecture:
