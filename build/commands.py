@@ -37,7 +37,9 @@ class Command:
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
         "fetch": Command(
-            "build.fetch", "get the official weights, after asking; they are CC BY-NC 4.0"
+            "build.fetch",
+            "get the official weights, after asking; they are CC BY-NC 4.0",
+            "deploy/host-setup music2latent",
         ),
         "bundle": Command(
             "build.bundle", "a checkpoint to a bundle: export, calibrate, quantise, check"
