@@ -26,7 +26,10 @@ _LOWER = np.uint64(2**32 - 1)
 
 def frame_noise(seed: int, frame: int) -> Array:
     """Standard normal noise of a frame, ``(2, 1024)``; seed 0 … 2^64 − 1, any frame."""
-    words = np.random.Philox(key=[seed, 0], counter=[0, frame % _WORD, 0, 0]).random_raw(BINS)
+    # As arrays: NumPy would take lists of such numbers through double precision.
+    key = np.array([seed, 0], np.uint64)
+    counter = np.array([0, frame % _WORD, 0, 0], np.uint64)
+    words = np.random.Philox(key=key, counter=counter).random_raw(BINS)
     radius = np.sqrt(-2.0 * np.log(((words >> _HALF_BITS) + 1.0) * 2.0**-32))
     angle = (words & _LOWER) * (2.0 * np.pi * 2.0**-32)
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)]).astype(np.float32)

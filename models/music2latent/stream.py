@@ -42,7 +42,7 @@ NETWORK_RATE_HZ = 44_100
 FRAMES_PER_LATENT = OFFICIAL.frames_per_latent
 
 LOUDEST = 1e4
-"""Compressed amplitude beyond which a decoder has failed: 300 times a full-scale sine's."""
+"""Compressed amplitude beyond which a decode has failed; sound within full scale stays below 31."""
 
 _PIECE = HOP  # device frames taken at a time, so that buffers stay small
 
