@@ -22,8 +22,8 @@ PARITY = Parity(
 CERTIFICATE = Certificate(
     precisions={"fp16": PARITY, "int8": PARITY},
     maxima=Maxima(
-        encoder={"tall": 3.0, "flat": 3.0, "latents": 1.0},
-        decoder={"tall": 1.0, "tone": 4.0, "breath": 4.0, "halved": 2.0, "spectra": 6.0},
+        encoder=dict.fromkeys(("tall", "flat", "bounded", "latents"), 3.0),
+        decoder=dict.fromkeys(("tall", "widen", "breath", "halved", "sum", "spectra"), 6.0),
     ),
     sensitivity=(Sensitivity(model="decoder", node="widen", snr_db=28.0),),
     left_in_fp16=("decoder/roughen",),
