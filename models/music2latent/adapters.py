@@ -9,6 +9,8 @@ Two-sided: one adapter learnt on tone A, one on tone B, and the knob between the
 ``(1 − position) · ΔA + position · ΔB``.
 """
 
+import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +22,10 @@ from models.errors import ModelError
 from models.music2latent.architecture import Tensor, Weights
 from models.music2latent.checkpoint import weights_sha256, write_whole
 
-FORMAT = "purga music2latent adapter 1"
+METADATA = "purga"
+"""The file's metadata under this name is JSON: format, rank, alpha, base_sha256, note."""
+
+FORMAT = "music2latent adapter 1"
 
 HIGHEST_RANK = 256
 """Beyond it an adapter is larger than most of what it adapts."""
@@ -128,13 +133,15 @@ def write_adapter(adapter: Adapter, file: Path) -> None:
     for name, (down, up) in sorted(adapter.factors.items()):
         tensors[f"{name}.down"] = np.ascontiguousarray(down)
         tensors[f"{name}.up"] = np.ascontiguousarray(up)
-    metadata = {
+    about = {
         "format": FORMAT,
-        "rank": str(adapter.rank),
-        "alpha": repr(float(adapter.alpha)),
+        "rank": adapter.rank,
+        "alpha": float(adapter.alpha),
         "base_sha256": adapter.base_sha256,
         "note": adapter.note,
     }
+    # Under one name, as the library writes several in any order: the same adapter, the same bytes.
+    metadata = {METADATA: json.dumps(about, ensure_ascii=False)}
     write_whole(file, lambda beside: save_file(tensors, beside, metadata=metadata))
 
 
@@ -171,19 +178,16 @@ def _read(file: Path) -> tuple[dict[str, str], dict[str, Any]]:
 
 
 def _adapter(metadata: Mapping[str, str], tensors: Mapping[str, Any]) -> Adapter:
-    if metadata.get("format") != FORMAT:
+    about = _about(metadata.get(METADATA, ""))
+    stated: list[Any] = [about.get(name) for name in ("rank", "alpha", "base_sha256", "note")]
+    # Exactly these types: True is an int, too.
+    if [type(each) for each in stated] != [int, float, str, str]:
         raise ModelError(
-            f"The file's format is {metadata.get('format', 'not stated')!r}, expected {FORMAT!r}; "
-            f"{_TRAIN}."
+            "The adapter does not state its rank, alpha, base_sha256 and note as number, number, "
+            f"text and text; {_TRAIN}."
         )
-    try:
-        rank, alpha = int(metadata["rank"]), float(metadata["alpha"])
-        base = metadata["base_sha256"]
-    except (KeyError, ValueError) as error:
-        raise ModelError(
-            f"The adapter does not state its rank, its alpha and its base_sha256; {_TRAIN}."
-        ) from error
-    if not 0 <= rank <= HIGHEST_RANK or not np.isfinite(alpha):
+    rank, alpha, base, note = stated
+    if not 0 <= rank <= HIGHEST_RANK or not math.isfinite(alpha):
         raise ModelError(
             f"The adapter's rank is {rank} and its alpha {alpha:g}, expected a rank of "
             f"0…{HIGHEST_RANK} and a finite alpha; {_TRAIN}."
@@ -197,7 +201,20 @@ def _adapter(metadata: Mapping[str, str], tensors: Mapping[str, Any]) -> Adapter
         factors[name] = (down, up)
     if len(tensors) != 2 * len(factors):
         raise ModelError(f"The adapter holds more than pairs of .down and .up; {_TRAIN}.")
-    return Adapter(rank, alpha, factors, base, metadata.get("note", ""))
+    return Adapter(rank, alpha, factors, base, note)
+
+
+def _about(text: str) -> dict[str, Any]:
+    try:
+        about = json.loads(text)
+    except (ValueError, RecursionError):
+        about = None
+    found = about.get("format") if isinstance(about, dict) else None
+    if found != FORMAT or not isinstance(about, dict):
+        raise ModelError(
+            f"The file's format is {found or 'not stated'!r}, expected {FORMAT!r}; {_TRAIN}."
+        )
+    return about
 
 
 def _check_factors(name: str, down: Any, up: Any, rank: int) -> None:

@@ -1,5 +1,6 @@
 """Low-rank adapters: they add what they say to the decoder, and nothing else, nowhere else."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,8 @@ def test_a_file_gives_back_what_was_written(tmp_path: Path, rank: int) -> None:
     for name, factors in one.factors.items():
         assert all(same_bits(*pair) for pair in zip(factors, read.factors[name], strict=True))
     assert [each.name for each in tmp_path.iterdir()] == ["a.safetensors"]
+    write_adapter(one, tmp_path / "again.safetensors")
+    assert file.read_bytes() == (tmp_path / "again.safetensors").read_bytes()
 
 
 def test_an_adapter_of_other_weights_is_refused(tmp_path: Path) -> None:
@@ -145,26 +148,27 @@ def spoilt(file: Path, what: str) -> None:
     tensors: dict[str, Any] = {}
     for name, (down, up) in one.factors.items():
         tensors[f"{name}.down"], tensors[f"{name}.up"] = down, up
-    metadata: dict[str, str] = {
-        "format": "purga music2latent adapter 1",
-        "rank": "2",
-        "alpha": "3.0",
+    about: dict[str, Any] = {
+        "format": "music2latent adapter 1",
+        "rank": 2,
+        "alpha": 3.0,
         "base_sha256": BASE,
+        "note": "",
     }
     name = "conv_out.weight"
     match what:
         case "format":
-            metadata["format"] = "peft"
+            about["format"] = "peft"
         case "alpha":
-            metadata["alpha"] = "nan"
+            about["alpha"] = float("nan")
         case "alpha missing":
-            del metadata["alpha"]
+            del about["alpha"]
         case "rank":
-            metadata["rank"] = "two"
+            about["rank"] = "two"
         case "rank beyond":
-            metadata["rank"] = str(HIGHEST_RANK + 1)
+            about["rank"] = HIGHEST_RANK + 1
         case "another rank":
-            metadata["rank"] = "3"
+            about["rank"] = 3
         case "half a pair":
             del tensors[f"{name}.up"]
         case "a stranger":
@@ -178,13 +182,16 @@ def spoilt(file: Path, what: str) -> None:
         case "encoder":
             for part in ("down", "up"):
                 tensors[f"encoder.conv_inp.weight.{part}"] = tensors[f"conv_inp.weight.{part}"]
-    save_file(tensors, file, metadata=metadata)
+    text = "{" if what == "no JSON" else json.dumps(about)
+    save_file(tensors, file, metadata={} if what == "no metadata" else {"purga": text})
 
 
 @pytest.mark.parametrize(
     ("what", "complaint"),
     [
         ("format", "format is 'peft'"),
+        ("no metadata", "format is 'not stated'"),
+        ("no JSON", "format is 'not stated'"),
         ("alpha", "alpha nan"),
         ("alpha missing", "does not state its rank"),
         ("rank", "does not state its rank"),
