@@ -115,9 +115,10 @@ class StudioStream:
                 "expected one length; build the bundle for this window or change the settings."
             )
         latents = (OFFICIAL.latent_channels, frames // FRAMES_PER_LATENT)
-        if change is not None and np.broadcast_shapes(change.shape, latents) != latents:
+        if change is not None and change.shape not in (latents, (latents[0], 1)):
             raise ModelError(
-                f"The change of the latents is {change.shape}, expected to fit {latents}."
+                f"The change of the latents is {change.shape}, expected {(latents[0], 1)} or "
+                f"{latents}."
             )
         self.settings, self._codec, self._change = settings, codec, change
         self._most_frames = most_frames
