@@ -72,6 +72,14 @@ class Codec(Protocol):
         """
 
 
+class OpenedCodec(Codec, Protocol):
+    """A codec that was chosen among several."""
+
+    @property
+    def why(self) -> tuple[str, ...]:
+        """One sentence for each faster engine that was not chosen, the fastest first."""
+
+
 class OnnxCodec:
     """A codec in ONNX Runtime, on buffers that are made and bound once."""
 
