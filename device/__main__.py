@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from device import commands
+from device.sound.morph import ENGINE_KINDS
 from models.errors import PurgaError
 
 
@@ -23,7 +24,26 @@ def _unit(text: str) -> float:
 def _preset(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", type=Path, required=True, metavar="P", help="preset (TOML)")
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="pedal.toml, for its interface_dbu"
+        "--config", type=Path, metavar="FILE", help="pedal.toml, for interface_dbu and [studio]"
+    )
+    _bundle(parser)
+
+
+def _bundle(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        metavar="FOLDER",
+        help="the studio engine's network, instead of [studio] bundle in pedal.toml",
+    )
+
+
+def _hop(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument(
+        "--hop-frames",
+        type=int,
+        metavar="N",
+        help=f"studio engine: STFT frames from one window to the next; by default {default}",
     )
 
 
@@ -39,6 +59,7 @@ def _pedal(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--runtime", type=Path, metavar="FOLDER", help="where sockets and meters are kept"
     )
+    _bundle(parser)
 
 
 def _run(parser: argparse.ArgumentParser) -> None:
@@ -60,9 +81,15 @@ def _control(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--supervised", action="store_true", help="end with the supervisor")
 
 
+def _engine(parser: argparse.ArgumentParser) -> None:
+    _pedal(parser)
+    parser.add_argument("--supervised", action="store_true", help="end with the supervisor")
+
+
 def _render(parser: argparse.ArgumentParser) -> None:
     _sound_in_out(parser)
     _preset(parser)
+    _hop(parser, "as live")
     knob = parser.add_mutually_exclusive_group(required=True)
     knob.add_argument("--position", type=_unit, metavar="0…1", help="hold the knob there")
     knob.add_argument("--sweep", action="store_true", help="turn it from tone A to tone B")
@@ -79,9 +106,9 @@ def _morph(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", type=Path, metavar="A", help="tone A of a performance")
     parser.add_argument("b", type=Path, metavar="B", help="tone B of the same performance")
     parser.add_argument("target", type=Path, metavar="OUT", help="WAV or FLAC")
-    parser.add_argument(
-        "--engine", choices=commands.ENGINE_KINDS, default="stage", help="by default stage"
-    )
+    parser.add_argument("--engine", choices=ENGINE_KINDS, default="stage", help="by default stage")
+    _bundle(parser)
+    _hop(parser, "as many as a window has, so that none overlap")
     knob = parser.add_mutually_exclusive_group()
     knob.add_argument(
         "--position", type=_unit, default=0.5, metavar="0…1", help="hold the knob there; else 0.5"
@@ -112,6 +139,7 @@ COMMANDS: dict[str, Command] = {
     "bench": ("what each block costs per period", _bench, commands.bench),
     "status": ("live meters of a pedal that plays", _status, commands.status),
     "audio": ("the audio process alone (a unit starts it)", _audio, commands.audio),
+    "engine": ("the studio engine's process alone (a unit starts it)", _engine, commands.engine),
     "control": ("the control process alone (a unit starts it)", _control, commands.control),
 }
 

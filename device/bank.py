@@ -12,8 +12,8 @@ from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from device.cache import writable
-from device.prepare import is_found, playable
-from device.preset import Preset, read_preset
+from device.prepare import find, is_found, playable
+from device.preset import OnStandIn, Preset, read_preset
 from device.processes.realtime import die_with_parent
 from device.sound.player import Playable
 from device.tools.progress import count_bar
@@ -28,10 +28,13 @@ def playable_bank(
     rate_hz: int,
     interface_dbu: float | None = None,
     cache: Path | None = None,
+    studio: OnStandIn | None = None,
 ) -> list[Playable]:
     """``playable`` for each preset. Raises ``PresetError`` and ``ModelError``."""
     find_ways(presets, rate_hz, interface_dbu, cache)
-    return [playable(preset, rate_hz, interface_dbu, cache=cache) for preset in presets]
+    return [
+        playable(preset, rate_hz, interface_dbu, cache=cache, studio=studio) for preset in presets
+    ]
 
 
 def find_ways(
@@ -72,4 +75,4 @@ def find_ways(
 
 
 def _find(file: Path, rate_hz: int, interface_dbu: float | None, cache: Path | None) -> None:
-    playable(read_preset(file), rate_hz, interface_dbu, cache=cache)
+    find(read_preset(file), rate_hz, interface_dbu, cache)

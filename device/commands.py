@@ -4,24 +4,32 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from device.config import Config, default_runtime, interface_level_dbu, load_config
+from device.config import (
+    ENGINE_FILE,
+    Config,
+    StudioTable,
+    default_runtime,
+    interface_level_dbu,
+    load_config,
+    studio_of,
+)
 from device.errors import ConfigError
 from device.preset import read_preset
 from device.processes import entry
+from device.processes.engine_state import EngineState, read_state
 from device.processes.meters import COUNTERS, Reading, read_meters
 from device.processes.realtime import die_with_parent
 from device.script import Script, sweep
-from device.sound.morph import ENGINES
+from device.sound.morph import Studio
+from device.studio import StudioBundle, read_studio
 from device.tools import bench as bench_tool
 from device.tools import render as render_tool
 from device.tools import session
 from device.tools.render import Rendered
-
-ENGINE_KINDS = tuple(ENGINES)
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,9 @@ class Outcome:
 
 
 def _config(options: argparse.Namespace, runtime: Path | None = None) -> Config:
-    return load_config(options.config, options.board, options.preset, runtime or options.runtime)
+    return load_config(
+        options.config, options.board, options.preset, runtime or options.runtime, options.bundle
+    )
 
 
 def run(options: argparse.Namespace) -> Outcome:
@@ -63,6 +73,14 @@ def control(options: argparse.Namespace) -> Outcome:
     return Outcome()
 
 
+def engine(options: argparse.Namespace) -> Outcome:
+    """Be the engine process."""
+    if options.supervised:
+        die_with_parent()
+    entry.run_engine(_config(options))
+    return Outcome()
+
+
 def render(options: argparse.Namespace) -> Outcome:
     """Render a file through a preset."""
     preset = read_preset(options.preset)
@@ -72,8 +90,27 @@ def render(options: argparse.Namespace) -> Outcome:
         options.target,
         None if options.scenes else _script(options),
         interface_level_dbu(options.config),
+        _studio(options).on_stand_in if preset.plays_studio else None,
     )
     return _rendered(rendered, options)
+
+
+def _studio(options: argparse.Namespace) -> StudioBundle:
+    """The studio engine's network: that of ``--bundle``, or of ``--config``'s pedal.toml.
+
+    Raises ``ConfigError`` where neither names one, ``ModelError`` for one that cannot be played.
+    """
+    file = getattr(options, "config", None)
+    table, folder = (StudioTable(), None) if file is None else studio_of(file)
+    bundle = options.bundle or folder
+    if bundle is None:
+        raise ConfigError(
+            "the studio engine needs its network; give --bundle FOLDER, or name one as [studio] "
+            "bundle in pedal.toml (python -m build bundle makes one)"
+        )
+    studio = read_studio(bundle, table)
+    hop_frames = getattr(options, "hop_frames", None)
+    return studio if hop_frames is None else studio.with_hop(hop_frames)
 
 
 def tone(options: argparse.Namespace) -> Outcome:
@@ -87,10 +124,16 @@ def tone(options: argparse.Namespace) -> Outcome:
 
 def morph(options: argparse.Namespace) -> Outcome:
     """Morph two recordings."""
-    return _rendered(
-        render_tool.morph(options.a, options.b, options.target, options.engine, _script(options)),
-        options,
+    engine = None
+    if options.engine == Studio.kind:
+        studio = _studio(options)
+        if options.hop_frames is None:
+            studio = studio.without_overlap()
+        engine = studio.on_stand_in
+    rendered = render_tool.morph(
+        options.a, options.b, options.target, options.engine, _script(options), engine
     )
+    return _rendered(rendered, options)
 
 
 def _script(options: argparse.Namespace) -> Callable[[float], Script]:
@@ -153,7 +196,10 @@ def status(options: argparse.Namespace) -> Outcome:
     """Show the live meters."""
     folder = options.runtime or default_runtime()
     reading = read_meters(folder / "meters")
-    return Outcome(status_lines(reading), status_figures(reading))
+    state = read_state(folder / ENGINE_FILE)
+    figures = status_figures(reading)
+    engine = None if state is None else {**asdict(state), "resident_mib": state.resident_mib()}
+    return Outcome(status_lines(reading, state), {**figures, "engine": engine})
 
 
 def status_figures(reading: Reading) -> dict[str, object]:
@@ -167,16 +213,16 @@ def status_figures(reading: Reading) -> dict[str, object]:
     }
 
 
-def status_lines(reading: Reading) -> list[str]:
+def status_lines(reading: Reading, state: EngineState | None = None) -> list[str]:
     """The meters as a table: values first, then what has been counted."""
     values = reading.values
     rate_hz = max(1, values["rate_hz"])
     interface, blocks = values["interface_frames"], values["latency_frames"]
     total = interface + blocks
     resident = reading.resident_mib()
-    state = f"process {values['pid']}, {resident:.0f} MiB resident" if resident else "not running"
+    runs = f"process {values['pid']}, {resident:.0f} MiB resident" if resident else "not running"
     lines = [
-        f"audio        {state}" + ("" if resident else "; these are its last numbers"),
+        f"audio        {runs}" + ("" if resident else "; these are its last numbers"),
         f"playing      preset {values['preset']}, position {values['position_ppm'] / 1e6:.3f}"
         + f", knob {values['knob_ppm'] / 1e6:.3f}"
         + (", scenes" if values["scenes"] else "")
@@ -190,5 +236,30 @@ def status_lines(reading: Reading) -> list[str]:
     ]
     if reading.message:
         lines.append(f"interface    last lost: {reading.message}")
+    lines += _studio_lines(values, state)
     lines += [f"{values[name]:>12} {name}: {meaning}" for name, meaning in COUNTERS.items()]
+    return lines
+
+
+def _studio_lines(values: Mapping[str, int], state: EngineState | None) -> list[str]:
+    """What the studio engine does, where a preset plays it or its process runs."""
+    lines = []
+    if values["studio"]:
+        heard = "the studio sound" if values["studio_heard"] else "the stage engine in its place"
+        there = "there" if values["studio_alive"] else "absent"
+        reserve_ms = 1000.0 * values["studio_reserve_frames"] / max(1, values["rate_hz"])
+        lines.append(
+            f"studio       {heard} is heard; engine process {there}, reserve {reserve_ms:.1f} ms"
+        )
+    if state is not None:
+        resident = state.resident_mib()
+        runs = "not running" if resident is None else f"{resident:.0f} MiB resident"
+        lines += [
+            f"engine       {state.provider}, {state.precision}, {state.bundle}: process "
+            f"{state.pid}, {runs}",
+            f"             windows of {state.window_frames} frames each {state.hop_ms:.1f} ms: "
+            f"{state.windows}, {state.window_ms:.1f} ms each, {state.longest_ms:.1f} at most",
+            f"             presets {state.connections}, gaps {state.gaps}, foreign "
+            f"{state.foreign}, refused {state.refused}, NaN {state.nan_windows}",
+        ]
     return lines

@@ -12,6 +12,7 @@ from pydantic import Field, Strict, model_validator
 from device.errors import ConfigError
 from device.script import FaultKind, KnobFault, Script
 from device.toml import Table, read_toml
+from models.facts import Precision
 
 BoardName = Literal["simulated", "jetson"]
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -20,6 +21,7 @@ Index = Annotated[int, Field(ge=0)]
 # TOML has arrays only: a pair of unlike values is a tuple here.
 Pair = Strict(False)
 
+ENGINE_FILE = "engine.json"
 BUNDLED_PRESETS = Path(__file__).parent / "presets"
 
 
@@ -72,6 +74,19 @@ class KnobTable(Table):
         return self
 
 
+class StudioTable(Table):
+    """``[studio]``: the studio engine, for presets that ask for it."""
+
+    bundle: str | None = Field(None, min_length=1)
+    """Folder of its network relative to pedal.toml; without one the stage engine stands in."""
+    precision: Precision | None = None
+    """By default int8, or what the bundle has that comes next."""
+    hop_frames: int | None = Field(None, ge=1, le=4096)
+    """STFT frames from one window to the next, instead of the bundle's: fewer on a quick module."""
+    cpus: list[Annotated[int, Field(ge=0, le=1023)]] = Field(default=[])
+    """Processors the engine process is bound to; empty: any."""
+
+
 class SimulatedTable(Table):
     """``[simulated]``: faults of the simulated interface, by period index."""
 
@@ -87,6 +102,7 @@ class PedalTable(Table):
     audio: AudioTable = AudioTable()
     bank: BankTable = BankTable()
     knob: KnobTable = KnobTable()
+    studio: StudioTable = StudioTable()
     simulated: SimulatedTable = SimulatedTable()
 
 
@@ -99,6 +115,8 @@ class Config:
     presets: tuple[Path, ...]
     runtime: Path
     """Folder of the sockets and meters."""
+    bundle: Path | None = None
+    """Folder of the studio engine's network, where there is one."""
 
     @property
     def first_preset(self) -> int:
@@ -114,6 +132,16 @@ class Config:
     def clock_socket(self) -> Path:
         """Where the simulated board's virtual time is led from."""
         return self.runtime / "clock.sock"
+
+    @property
+    def studio_socket(self) -> Path:
+        """Where the engine process listens for ``audio``."""
+        return self.runtime / "studio.sock"
+
+    @property
+    def engine_state(self) -> Path:
+        """What the engine process says of itself."""
+        return self.runtime / ENGINE_FILE
 
     @property
     def meters(self) -> Path:
@@ -148,6 +176,12 @@ def interface_level_dbu(file: Path | None) -> float | None:
     return read_toml(file, PedalTable, ConfigError, "pedal.toml").audio.interface_dbu
 
 
+def studio_of(file: Path) -> tuple[StudioTable, Path | None]:
+    """``[studio]`` of a ``pedal.toml``, and the bundle that it names. Raises ``ConfigError``."""
+    table = read_toml(file, PedalTable, ConfigError, "pedal.toml").studio
+    return table, None if table.bundle is None else file.parent / table.bundle
+
+
 def default_runtime() -> Path:
     """Folder of sockets and meters: systemd's, the user's, or one below the temporary folder."""
     for variable in ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"):
@@ -162,6 +196,7 @@ def load_config(
     board: BoardName | None = None,
     preset: Path | None = None,
     runtime: Path | None = None,
+    bundle: Path | None = None,
 ) -> Config:
     """Read ``pedal.toml`` (None: defaults); the command line's choices go first.
 
@@ -184,4 +219,6 @@ def load_config(
             f"{runtime}: cannot be used for sockets and meters ({error.strerror}); choose "
             "another with --runtime"
         ) from None
-    return Config(table, board or table.board, presets, runtime)
+    if bundle is None and table.studio.bundle is not None:
+        bundle = folder / table.studio.bundle
+    return Config(table, board or table.board, presets, runtime, bundle)

@@ -15,9 +15,8 @@ import numpy.typing as npt
 
 from device.cache import Kept
 from device.fit import found_fit, kept_fit
-from device.preset import Preset, Side
+from device.preset import OnStandIn, Preset, Side
 from device.probe import PROBE_PERIOD_FRAMES, played, probe
-from device.sound.morph import Stage
 from device.sound.player import Playable, Player
 from device.sound.ramp import Curve
 from device.sound.trajectory import Trajectory
@@ -34,22 +33,37 @@ def playable(
     interface_dbu: float | None = None,
     scenes: bool = True,
     cache: Path | None = None,
+    studio: OnStandIn | None = None,
 ) -> Playable:
     """Make a preset's path, unprepared, with the way its knob takes. Raises ``PresetError``.
 
-    ``cache`` is a folder; by default ``default_cache()``.
+    ``cache`` is a folder; by default ``default_cache()``. ``studio`` makes the studio engine.
     """
     if not preset.needs_way:
-        return preset.path(interface_dbu, scenes)
+        return preset.path(interface_dbu, scenes, studio=studio)
     if preset.one_shape:
         law = found_law(preset, rate_hz, interface_dbu, cache)
         return preset.path(interface_dbu, scenes, law=law)
     found = found_path(preset, rate_hz, interface_dbu, cache)
     trajectory = Trajectory(way_along(found, preset.table.morph.law))
     fit = None
-    if preset.table.morph.engine == Stage.kind:
+    if preset.needs_fit:
         fit = found_fit(preset, found, rate_hz, interface_dbu, cache)
-    return preset.path(interface_dbu, scenes, trajectory, fit=fit)
+    return preset.path(interface_dbu, scenes, trajectory, fit=fit, studio=studio)
+
+
+def find(
+    preset: Preset, rate_hz: int, interface_dbu: float | None = None, cache: Path | None = None
+) -> None:
+    """Find into the cache what ``playable`` needs. Raises as that does."""
+    if not preset.needs_way:
+        return
+    if preset.one_shape:
+        found_law(preset, rate_hz, interface_dbu, cache)
+        return
+    found = found_path(preset, rate_hz, interface_dbu, cache)
+    if preset.needs_fit:
+        found_fit(preset, found, rate_hz, interface_dbu, cache)
 
 
 def is_found(
@@ -61,7 +75,7 @@ def is_found(
     about = (preset, rate_hz, interface_dbu, cache)
     if preset.one_shape:
         return Kept("law", *about).exists
-    if preset.table.morph.engine == Stage.kind and not kept_fit(*about).exists:
+    if preset.needs_fit and not kept_fit(*about).exists:
         return False
     return Kept("way", *about).exists
 

@@ -1,5 +1,6 @@
 """Presets: two tones, how the knob leads from one to the other, and their levels (TOML)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,7 +11,15 @@ from device.errors import AudioFileError, PresetError
 from device.sound.blocks.settings import AnyBlock
 from device.sound.chain import ToneChain
 from device.sound.follow import Follow, FollowSettings
-from device.sound.morph import ENGINES, Crossfade, Stage, StageFit
+from device.sound.morph import (
+    ENGINE_KINDS,
+    ENGINES,
+    Crossfade,
+    MorphEngine,
+    Stage,
+    StageFit,
+    Studio,
+)
 from device.sound.parameter_path import Control, ParameterPath
 from device.sound.path import SoundPath
 from device.sound.ramp import Curve
@@ -26,6 +35,8 @@ MAXIMUM_BLOCKS = 32
 
 LevelDb = Annotated[float, Field(ge=-60.0, le=36.0)]
 Side = Literal["a", "b"]
+OnStandIn = Callable[[MorphEngine], MorphEngine]
+"""Makes the studio engine from the engine that stands in for it."""
 
 
 class InputTable(Table):
@@ -49,9 +60,9 @@ class TonesTable(Table):
 
 
 class MorphTable(Table):
-    """``[morph]``. What this version does not play yet is not accepted either."""
+    """``[morph]``."""
 
-    engine: Literal[tuple(ENGINES)] = "stage"  # type: ignore[valid-type]
+    engine: Literal[ENGINE_KINDS] = "stage"  # type: ignore[valid-type]
     path: Literal["drive", "direct"] = "drive"
     law: Law = "linear"
     follow: FollowSettings = FollowSettings()
@@ -111,6 +122,16 @@ class Preset:
         return self.table.morph.path == "drive" and self._controls() is not None
 
     @property
+    def plays_studio(self) -> bool:
+        """Whether the studio engine is asked for, by tones that need an engine at all."""
+        return self.table.morph.engine == Studio.kind and not self.one_shape
+
+    @property
+    def needs_fit(self) -> bool:
+        """Whether the stage engine plays, be it to stand in."""
+        return self.table.morph.engine in (Stage.kind, Studio.kind) and not self.one_shape
+
+    @property
     def needs_way(self) -> bool:
         """Whether the knob's way is to be found first (``device.prepare``)."""
         morph = self.table.morph
@@ -126,15 +147,17 @@ class Preset:
         trajectory: Trajectory | None = None,
         law: Curve | None = None,
         fit: StageFit | None = None,
+        studio: OnStandIn | None = None,
     ) -> SoundPath | ParameterPath:
         """Make the whole way through the preset, unprepared. Raises ``PresetError``.
 
         ``scenes = False`` leaves the position to the knob and to ``follow``. ``trajectory`` is
         the way found for a preset that needs one; without it the tones are blended as they are.
         ``law`` is the table of positions for tones of one shape, ``fit`` what was found for the
-        stage engine.
+        stage engine. ``studio`` makes the studio engine; a preset that asks for it is refused
+        without.
         """
-        way = self._way(interface_dbu, trajectory, law, fit)
+        way = self._way(interface_dbu, trajectory, law, self._engine(fit, studio))
         way.steering = self._steering(scenes)
         return way
 
@@ -150,7 +173,7 @@ class Preset:
         interface_dbu: float | None,
         trajectory: Trajectory | None,
         law: Curve | None,
-        fit: StageFit | None,
+        engine: MorphEngine,
     ) -> SoundPath | ParameterPath:
         """The way without what steers it.
 
@@ -173,11 +196,22 @@ class Preset:
             name=self.name,
             tone_a=self.chain("a", interface_dbu),
             tone_b=self.chain("b", interface_dbu),
-            morph=Stage(fit) if fit is not None else ENGINES[self.table.morph.engine](),
+            morph=engine,
             input_db=self.table.input.gain_db,
             output_db=self.table.output.level_db,
             trajectory=trajectory,
         )
+
+    def _engine(self, fit: StageFit | None, studio: OnStandIn | None) -> MorphEngine:
+        """The morph engine, unprepared, even where tones of one shape do not need it."""
+        if not self.plays_studio:
+            return Stage(fit) if self.needs_fit else Crossfade()
+        if studio is None:
+            raise PresetError(
+                f'{self.file}: morph.engine is "studio", which needs its network; give --bundle '
+                "FOLDER, or name one as [studio] bundle in pedal.toml"
+            )
+        return studio(Stage(fit))
 
     def _controls(self) -> list[Control] | None:
         """The controls that differ between tones of one shape; None where the shapes differ."""

@@ -10,6 +10,13 @@ class StopWatch(Protocol):
         """Return a running count of nanoseconds."""
 
 
+class Follower(Protocol):
+    """A process whose work virtual time waits for, between periods."""
+
+    def catch_up(self, patience_s: float) -> bool:
+        """Wait until it has done what it was given; False where that took too long."""
+
+
 class Clock(Protocol):
     """What paces the control process."""
 

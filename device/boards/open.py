@@ -1,9 +1,10 @@
 """The one door to hardware: which board, and what each process needs of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from device.boards.audio_port import AudioPort
-from device.boards.board import Clock, Knob, StopWatch
+from device.boards.board import Clock, Follower, Knob, StopWatch
 from device.boards.live import RealClock
 from device.boards.simulated import (
     FollowingClock,
@@ -35,8 +36,12 @@ class ControlSide:
     clock: Clock
 
 
-def open_audio_side(config: Config, guitar: Audio | None) -> AudioSide:
+def open_audio_side(
+    config: Config, guitar: Audio | None, followers: Sequence[Follower] = ()
+) -> AudioSide:
     """Make the interface, unopened. ``guitar`` ``(1, frames)`` is what a simulated one plays.
+
+    Simulated time waits for ``followers``; real time waits for nobody.
 
     Raises ``ConfigError`` for a simulated board without a guitar.
     """
@@ -50,7 +55,7 @@ def open_audio_side(config: Config, guitar: Audio | None) -> AudioSide:
             playback_xruns=frozenset(simulated.playback_xruns),
             absent=frozenset(simulated.absent),
         )
-        clock = LeadingClock(config.clock_socket)
+        clock = LeadingClock(config.clock_socket, followers)
         port = SimulatedAudio(guitar, audio.rate_hz, audio.period_frames, faults, clock)
         return AudioSide(port, clock)
     # Imported here because a simulated pedal needs no ALSA.

@@ -11,13 +11,14 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from device.boards.audio_port import PortStatus
+from device.boards.board import Follower
 from device.errors import LinkError
 from device.knob import raw_from_position
 from device.script import Script
@@ -26,6 +27,8 @@ from models.units import Audio
 _TICK = struct.Struct("<d")
 _PATIENCE_S = 10.0
 """How long virtual time waits for the other process before it goes on without it."""
+_START_PATIENCE_S = 60.0
+"""The same before time begins, while a network may be loading."""
 
 
 @dataclass(frozen=True)
@@ -108,12 +111,14 @@ class SimulatedAudio:
 class LeadingClock:
     """Virtual time, led by the audio process: each period waits until control has had its turn.
 
-    So a run is the same every time and goes as fast as the machine can, although two processes
-    take part. Should the other one die, time goes on alone.
+    So a run is the same every time and goes as fast as the machine can, although several
+    processes take part. ``followers`` get their turn too: the engine process computes all that it
+    was sent before time goes on. It is the clock that waits, never a period. Should one die, time
+    goes on alone.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Listen on ``path`` for the process that follows. Raises ``LinkError``."""
+    def __init__(self, path: Path, followers: Sequence[Follower] = ()) -> None:
+        """Listen on ``path`` for the control process. Raises ``LinkError``."""
         self._path = path
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
@@ -125,13 +130,19 @@ class LeadingClock:
         self._listener.settimeout(_PATIENCE_S)
         self._follower: socket.socket | None = None
         self._waited = False
+        self._followers = tuple(followers)
+        self._patience_s = _START_PATIENCE_S
 
     def busy_ns(self) -> int:
         """CPU time of this thread: other work on the machine does not count as processing."""
         return time.thread_time_ns()
 
     def advance(self, now_s: float) -> None:
-        """Let the follower live through the time up to ``now_s``."""
+        """Let the others live through the time up to ``now_s``."""
+        for follower in self._followers:
+            # Who was too slow once is not waited for again until it is there.
+            caught_up = follower.catch_up(self._patience_s)
+            self._patience_s = _PATIENCE_S if caught_up else 0.0
         if self._follower is None:
             self._accept()
         if self._follower is None:

@@ -1,5 +1,6 @@
 """The audio process: the only one that touches the interface, with one thread and one loop."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -9,6 +10,7 @@ from device.boards.board import StopWatch
 from device.processes.link import ControlState, Heartbeat, Link, Listener
 from device.processes.meters import Meters
 from device.sound.guard import NanGuard, OutputGuard, all_finite
+from device.sound.morph import Studio
 from device.sound.player import Player
 
 HEARTBEAT_S = 0.010
@@ -38,14 +40,19 @@ class AudioLoop:
         watch: StopWatch,
         listener: Listener | None = None,
         log: PeriodLog | None = None,
+        studios: Mapping[int, Studio] | None = None,
     ) -> None:
-        """Take an unopened port and a prepared player."""
+        """Take an unopened port and a prepared player.
+
+        ``studios`` are the studio engines of its presets, by the preset's index.
+        """
         self._port = port
         self._player = player
         self._meters = meters
         self._watch = watch
         self._listener = listener
         self._log = log
+        self._studios = dict(studios or {})
         self._link: Link | None = None
         self.control = ControlState(preset=player.active)
         """What control said last."""
@@ -185,6 +192,36 @@ class AudioLoop:
         if self._link is not None:
             meters.store("control_refused", self._link.refused)
             meters.store("control_foreign", self._link.foreign)
+        if self._studios:
+            self._note_studios()
+
+    def _note_studios(self) -> None:
+        """Store what all studio engines counted, and how that of the playing preset is."""
+        meters, active = self._meters, self._studios.get(self._player.active)
+        absent = late = crossfades = lost = refused = stale = gaps = nan = foreign = 0
+        for studio in self._studios.values():
+            absent += studio.absent_periods
+            late += studio.late_periods
+            crossfades += studio.crossfades
+            lost += studio.peer.lost
+            refused += studio.peer.refused
+            stale += studio.stale
+            gaps += studio.gaps
+            nan += studio.nan_replies
+            foreign += studio.foreign + studio.peer.foreign
+        meters.store("studio_absent_periods", absent)
+        meters.store("studio_late_periods", late)
+        meters.store("studio_crossfades", crossfades)
+        meters.store("studio_lost", lost)
+        meters.store("studio_refused", refused)
+        meters.store("studio_stale", stale)
+        meters.store("studio_gaps", gaps)
+        meters.store("studio_nan", nan)
+        meters.store("studio_foreign", foreign)
+        meters.store("studio", active is not None)
+        meters.store("studio_alive", active is not None and active.peer.alive)
+        meters.store("studio_heard", active is not None and active.heard)
+        meters.store("studio_reserve_frames", 0 if active is None else active.reserve_frames)
 
     def finish(self) -> None:
         """Store everything once more, for whoever reads the meters after the end."""

@@ -1,9 +1,11 @@
 """What each process of the pedal does from its start to its end."""
 
 import json
+import os
 import resource
 import signal
 import sys
+import time
 from pathlib import Path
 from types import FrameType
 
@@ -11,24 +13,41 @@ import numpy as np
 import numpy.typing as npt
 
 from device.bank import playable_bank
+from device.boards.board import Follower
 from device.boards.open import open_audio_side, open_control_side
 from device.boards.simulated import SimulatedAudio
 from device.config import Config
+from device.errors import ConfigError
 from device.files import read_sound_at, whole_file, write_sound
-from device.preset import read_preset
+from device.preset import OnStandIn, read_preset
 from device.processes.audio import AudioLoop
 from device.processes.control import ControlLoop
+from device.processes.engine import MOST_PENDING_FRAMES, EngineLoop, TimedCodec
+from device.processes.engine_state import EngineState, write_state
 from device.processes.link import Listener, connect
 from device.processes.meters import Meters
-from device.processes.realtime import go_realtime, no_garbage_collection, quiet_arithmetic
+from device.processes.realtime import (
+    go_background,
+    go_realtime,
+    no_garbage_collection,
+    quiet_arithmetic,
+)
+from device.processes.studio_link import StudioLink
 from device.script import Script, there_and_back
+from device.sound.morph import Studio
+from device.sound.morph.studio_feed import Change, StudioFeed, timing_of
+from device.sound.path import SoundPath
 from device.sound.player import Playable, Player
+from device.studio import read_studio, settings_or_default
+from models.music2latent.spectrum import HOP
 from models.path import Way
 from models.units import db_from_gain
 
 RECORD_FILE = "record.npz"
 PATH_FILE = "path.json"
 _WAY_POINTS = 101
+_STATE_S = 1.0
+"""How often the engine process says how it is."""
 
 
 class RunLog:
@@ -67,7 +86,15 @@ def run_audio(config: Config, sound: Path | None = None, out: Path | None = None
     """
     audio = config.table.audio
     presets = [read_preset(file) for file in config.presets]
-    bank = playable_bank(presets, audio.rate_hz, audio.interface_dbu)
+    studio = None
+    if any(preset.plays_studio for preset in presets):
+        studio = _on_stand_in(config)
+    bank = playable_bank(presets, audio.rate_hz, audio.interface_dbu, studio=studio)
+    studios = {
+        index: path.morph
+        for index, path in enumerate(bank)
+        if isinstance(path, SoundPath) and isinstance(path.morph, Studio)
+    }
     player = Player(bank, config.first_preset)
     player.prepare(audio.rate_hz, audio.period_frames)
     latency = player.latency_frames
@@ -76,7 +103,9 @@ def run_audio(config: Config, sound: Path | None = None, out: Path | None = None
         guitar = read_sound_at(sound, audio.rate_hz, [])
         # Silence behind the end, so that what is still on its way comes out.
         guitar = np.concatenate([guitar, np.zeros((1, latency), np.float32)], axis=1)
-    side = open_audio_side(config, guitar)
+    # Nobody is waited for who was not started.
+    followers: list[Follower] = [*studios.values()] if config.bundle is not None else []
+    side = open_audio_side(config, guitar, followers)
     log = None
     if isinstance(side.port, SimulatedAudio):
         log = RunLog(side.port.total_periods)
@@ -84,7 +113,8 @@ def run_audio(config: Config, sound: Path | None = None, out: Path | None = None
         for line in go_realtime(audio.realtime_priority, frozenset(audio.cpus)):
             print(f"audio: {line}", file=sys.stderr)
     meters = Meters(config.meters)
-    loop = AudioLoop(side.port, player, meters, side.watch, Listener(config.control_socket), log)
+    listener = Listener(config.control_socket)
+    loop = AudioLoop(side.port, player, meters, side.watch, listener, log, studios)
     _end_on_signals()
     quiet_arithmetic()
     no_garbage_collection()
@@ -102,6 +132,18 @@ def run_audio(config: Config, sound: Path | None = None, out: Path | None = None
         about["peak_resident_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         with whole_file(out / PATH_FILE) as temporary:
             temporary.write_text(json.dumps(about))
+
+
+def _on_stand_in(config: Config) -> OnStandIn:
+    """Make studio engines whose sound comes from the engine process, should there be one."""
+    settings, instead = settings_or_default(config)
+    if instead is not None:
+        print(
+            f"audio: the stage engine plays in the studio engine's place: {instead}",
+            file=sys.stderr,
+        )
+    timing = timing_of(settings, config.table.audio.rate_hz)
+    return lambda stand_in: Studio(stand_in, StudioLink(config.studio_socket), timing)
 
 
 def describe(path: Playable) -> dict[str, object]:
@@ -138,3 +180,47 @@ def run_control(config: Config, duration_s: float | None = None) -> None:
         lambda: connect(config.control_socket),
         config.first_preset,
     ).run()
+
+
+def run_engine(config: Config) -> None:
+    """Compute the studio sound for ``audio``, for ever.
+
+    Raises ``ConfigError`` without a bundle, ``ModelError`` for one that cannot be played.
+    """
+    if config.bundle is None:
+        raise ConfigError("the engine needs a bundle; give --bundle FOLDER, or [studio] bundle")
+    rate_hz, table = config.table.audio.rate_hz, config.table.studio
+    studio = read_studio(config.bundle, table)
+    settings = studio.settings
+    codec = TimedCodec(studio.codec)
+
+    def make_feed(change: Change | None) -> StudioFeed:
+        return StudioFeed(codec, settings, rate_hz, MOST_PENDING_FRAMES, change)
+
+    make_feed(None)  # what cannot be played is said now, not when the first guitar comes
+    state = EngineState(
+        pid=os.getpid(),
+        provider=codec.provider,
+        precision=studio.precision,
+        bundle=studio.bundle.manifest.name,
+        window_frames=settings.window_frames,
+        hop_frames=settings.hop_frames,
+        hop_ms=round(1000.0 * settings.hop_frames * HOP / settings.rate_hz, 2),
+    )
+    for line in go_background(frozenset(table.cpus)):
+        print(f"engine: {line}", file=sys.stderr)
+    _end_on_signals()
+    quiet_arithmetic()
+    loop = EngineLoop(config.studio_socket, make_feed, rate_hz, state)
+    no_garbage_collection()
+    written_s = 0.0
+    try:
+        while True:
+            loop.turn()
+            if time.monotonic() - written_s > _STATE_S:
+                written_s = time.monotonic()
+                codec.note(loop.state())
+                write_state(config.engine_state, state)
+    finally:
+        loop.close()
+        config.engine_state.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ import numpy as np
 
 from device.errors import LinkError
 
-MAGIC = 0x50555247_41000001
+MAGIC = 0x50555247_41000002
 
 COUNTERS: Mapping[str, str] = {
     "periods": "periods played",
@@ -30,6 +30,15 @@ COUNTERS: Mapping[str, str] = {
     "control_refused": "heartbeats not sent because control did not read them",
     "control_foreign": "packets of control that were stale or foreign and ignored",
     "knob_faults": "readings of the knob that were impossible; the last good one is held",
+    "studio_absent_periods": "periods without an engine process; the stage engine stands in",
+    "studio_late_periods": "periods without its sound in time; the stage engine stands in",
+    "studio_crossfades": "fades from the studio sound to the stage engine",
+    "studio_lost": "times the engine process went away; it is looked for all the time",
+    "studio_refused": "periods not sent because the engine process did not read them",
+    "studio_stale": "studio sound that came too late or twice and was left out",
+    "studio_gaps": "studio sound behind a gap, left out until it was steady",
+    "studio_nan": "studio sound that held a NaN and was left out",
+    "studio_foreign": "packets of the engine process that were foreign and ignored",
     "preset_changes": "preset changes begun",
     "preset_refused": "requests for a preset that the bank does not hold",
 }
@@ -47,6 +56,10 @@ GAUGES: Mapping[str, str] = {
     "position_ppm": "position as played, by knob, scenes and follow, millionths",
     "knob_ppm": "where the knob stands, millionths",
     "scenes": "1 while scenes move the position, not the knob",
+    "studio": "1 while the preset that plays has a studio engine",
+    "studio_alive": "1 while its engine process is there",
+    "studio_heard": "1 while the studio sound is heard, 0 while the stage engine stands in",
+    "studio_reserve_frames": "studio sound held beyond what was played, frames",
     "peak_ppm": "largest output magnitude before the guard, millionths of full scale",
     "total_periods": "length of a simulated run, periods; 0 where it has no end",
 }
@@ -123,11 +136,7 @@ class Reading:
 
     def resident_mib(self) -> float | None:
         """Memory that the process which plays holds now, MiB; None when it no longer runs."""
-        try:
-            pages = int(Path(f"/proc/{self.values['pid']}/statm").read_text().split()[1])
-        except (OSError, ValueError, IndexError):
-            return None
-        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+        return resident_mib(self.values["pid"])
 
     def load_percentile(self, percent: float) -> float:
         """Upper edge of the bin that holds this percentile of load, % of the period."""
@@ -136,6 +145,15 @@ class Reading:
             return 0.0
         index = int(np.searchsorted(np.cumsum(self.histogram), percent / 100.0 * total))
         return (index + 1) * 100.0 / BINS_PER_PERIOD
+
+
+def resident_mib(pid: int) -> float | None:
+    """Memory that a process holds now, MiB; None when it no longer runs."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def read_meters(path: Path) -> Reading:

@@ -9,6 +9,7 @@ import numpy as np
 
 _MCL_CURRENT, _MCL_FUTURE = 1, 2
 _PR_SET_PDEATHSIG = 1
+_NICE = 5
 
 
 def die_with_parent() -> None:
@@ -28,6 +29,15 @@ def quiet_arithmetic() -> None:
     np.seterr(all="ignore")
 
 
+def go_background(cpus: frozenset[int]) -> list[str]:
+    """Give way to every other process of the pedal; take the given processors (none: any).
+
+    Returns one line for each that the system refused.
+    """
+    os.nice(_NICE)
+    return _bind(cpus)
+
+
 def go_realtime(priority: int, cpus: frozenset[int]) -> list[str]:
     """Lock memory, take a real-time priority and the given processors (none: leave them).
 
@@ -42,9 +52,13 @@ def go_realtime(priority: int, cpus: frozenset[int]) -> list[str]:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
     except OSError as error:
         refused.append(f"no real-time priority ({error.strerror}); raise LimitRTPRIO")
+    return refused + _bind(cpus)
+
+
+def _bind(cpus: frozenset[int]) -> list[str]:
     if cpus:
         try:
             os.sched_setaffinity(0, cpus)
         except OSError as error:
-            refused.append(f"not bound to processors {sorted(cpus)} ({error.strerror})")
-    return refused
+            return [f"not bound to processors {sorted(cpus)} ({error.strerror})"]
+    return []

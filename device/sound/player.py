@@ -50,8 +50,9 @@ class Player:
     """What the audio loop and the offline commands both drive, one period at a time.
 
     Every preset of the bank is prepared before the first period. A preset change swaps
-    references and fades from the old sound to the new while both run; bypass fades between the
-    tone and the dry sound, which each preset has delayed to match.
+    references and fades from the old sound to the new while both run; one whose sound arrives
+    late is played unheard until it does. Bypass fades between the tone and the dry sound, which
+    each preset has delayed to match.
     """
 
     glide: Glide
@@ -78,6 +79,9 @@ class Player:
         self.glide = Glide(position, rate_hz, period_frames)
         self._change = Fade(rate_hz, period_frames)
         self._leaving: Playable | None = None
+        # Periods until the preset that was chosen has a sound to fade to.
+        self._unheard = 0
+        self._period_frames = period_frames
         # What is left to reset of the preset that was left last, one part a period.
         self._untidy: Playable | None = None
         self._tidied = 0
@@ -109,7 +113,7 @@ class Player:
                 path.steering.forget_knob()
 
     def select(self, index: int) -> None:
-        """Change to a preset of the bank; while a change is under way, once that has ended.
+        """Change to a preset of the bank; while two are being faded, once that has ended.
 
         Raises ``IndexError`` for a preset that is not there.
         """
@@ -127,8 +131,11 @@ class Player:
         ``source`` and ``target`` are different arrays.
         """
         positions = self.glide.advance(position)
-        if self._leaving is None and self._wanted != self.active:
-            self._begin_change()
+        if self._wanted != self.active:
+            if self._unheard:
+                self._turn_back()
+            if self._leaving is None and self._wanted != self.active:
+                self._begin_change()
         moving = self._dryness.moving()
         dryness = self._dryness.advance() if moving else self._dryness.value
         path = self.bank[self.active]
@@ -136,9 +143,13 @@ class Player:
         self.position = float(steered[-1])
         self._play(path, source, steered, dryness, target)
         if self._leaving is not None:
-            fade = self._change.advance()
             steered = self._steered(self._leaving, source, position, positions)
             self._play(self._leaving, source, steered, dryness, self._new)
+            if self._unheard:
+                self._unheard -= 1
+                np.copyto(target, self._new)
+                return
+            fade = self._change.advance()
             np.subtract(target, self._new, out=target)
             np.multiply(target, fade, out=target)
             np.add(target, self._new, out=target)
@@ -158,7 +169,19 @@ class Player:
         if steering is not None:
             steering.start()
         self.preset_changes += 1
+        self._unheard = -(-self.latency_frames // self._period_frames)
         self._change.start()
+
+    def _turn_back(self) -> None:
+        """Leave a preset that was not heard yet for the one that still sounds."""
+        assert self._leaving is not None
+        if self._untidy is not None:
+            self._tidy(parts=len(self._untidy.parts))
+        self._untidy, self._tidied = self.bank[self.active], 0
+        self.active = self.bank.index(self._leaving)
+        self._leaving = None
+        self._unheard = 0
+        self._change.stop()
 
     def _tidy(self, parts: int) -> None:
         """Let a preset that no longer sounds forget its past, so that no old echo returns.

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from device.errors import AudioFileError, PresetError
 from device.files import check_target, read_sound_at, write_sound
 from device.prepare import playable
-from device.preset import Preset, Side
+from device.preset import OnStandIn, Preset, Side
 from device.script import Script
-from device.sound.morph import ENGINES, MorphEngine, Stage
+from device.sound.morph import ENGINES, Crossfade, MorphEngine, Stage, Studio
 from device.sound.player import Playable, Player
 from device.tools.progress import sound_bar
 from models.morph import Positions
@@ -112,10 +112,11 @@ def play_through(
     played = np.zeros_like(source)
     positions, levels_dbfs = np.zeros(periods), np.zeros(periods)
     steering = player.bank[player.active].steering
+    slow = isinstance(getattr(player.bank[player.active], "morph", None), Studio)
     # What is not finite or too loud is counted below, not warned of.
     with (
         np.errstate(all="ignore"),
-        sound_bar("rendering", frames / rate_hz, frames > _BAR_FROM_S * rate_hz) as bar,
+        sound_bar("rendering", frames / rate_hz, slow or frames > _BAR_FROM_S * rate_hz) as bar,
     ):
         for start in range(0, source.shape[1], period_frames):
             stop = start + period_frames
@@ -136,10 +137,12 @@ def render(
     target: Path,
     script: Callable[[float], Script] | None,
     interface_dbu: float | None = None,
+    studio: OnStandIn | None = None,
 ) -> Rendered:
     """Render a file with the knob following ``script(duration in s)``, and write it.
 
-    Without a script the preset's scenes lead. Raises ``PresetError`` where it has none.
+    Without a script the preset's scenes lead; ``studio`` makes the studio engine for a preset that
+    asks for it. Raises ``PresetError`` where there are none, or no such engine.
     """
     if script is None and not preset.table.morph.scenes:
         raise PresetError(
@@ -147,7 +150,7 @@ def render(
         )
 
     def path() -> Playable:
-        return playable(preset, RATE_HZ, interface_dbu, scenes=script is None)
+        return playable(preset, RATE_HZ, interface_dbu, scenes=script is None, studio=studio)
 
     return _render(path, source, target, script or (lambda _: Script()))
 
@@ -183,11 +186,17 @@ def _render(
 
 
 def morph(
-    a: Path, b: Path, target: Path, engine: str, script: Callable[[float], Script]
+    a: Path,
+    b: Path,
+    target: Path,
+    engine: str,
+    script: Callable[[float], Script],
+    studio: OnStandIn | None = None,
 ) -> Rendered:
     """Morph two recordings of one performance, the knob following ``script(duration in s)``.
 
-    A longer one is cut, with a note. Raises ``AudioFileError`` for files that cannot be used,
+    ``studio`` makes the studio engine, in whose place ``engine`` is not looked at. A longer
+    recording is cut, with a note. Raises ``AudioFileError`` for files that cannot be used,
     ``ModelError`` for a stage network that cannot be played.
     """
     check_target(target, a, b)
@@ -205,7 +214,9 @@ def morph(
     tone_a, tone_b = tone_a[:, :frames], tone_b[:, :frames]
     times_s, places = np.array(script(frames / RATE_HZ).points).T
     positions = np.interp(np.arange(frames) / RATE_HZ, times_s, places).astype(np.float32)
-    if engine == Stage.kind:
+    if studio is not None:
+        sound, latency = _morphed(studio(Crossfade()), tone_a, tone_b, positions)
+    elif engine == Stage.kind:
         # Both recordings are here as a whole, so the network knows both from the first frame.
         sound, latency = morph_along(read_stage(), tone_a, tone_b, positions, PERIOD_FRAMES), 0
     else:
@@ -224,7 +235,10 @@ def _morphed(machine: MorphEngine, a: Audio, b: Audio, positions: Positions) -> 
         padded[row, :frames] = signal
     padded[2, frames:] = positions[-1]
     tone_a, tone_b, knob, played = (padded[row : row + 1] for row in range(4))
-    for start in range(0, padded.shape[1], PERIOD_FRAMES):
-        piece = slice(start, start + PERIOD_FRAMES)
-        machine.process(tone_a[:, piece], tone_b[:, piece], knob[0, piece], played[:, piece])
+    slow = isinstance(machine, Studio) or frames > _BAR_FROM_S * RATE_HZ
+    with sound_bar("morphing", frames / RATE_HZ, slow) as bar:
+        for start in range(0, padded.shape[1], PERIOD_FRAMES):
+            piece = slice(start, start + PERIOD_FRAMES)
+            machine.process(tone_a[:, piece], tone_b[:, piece], knob[0, piece], played[:, piece])
+            bar.update(PERIOD_FRAMES / RATE_HZ)
     return played[:, latency : latency + frames], latency

@@ -3,7 +3,7 @@
 import argparse
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,10 +13,11 @@ from device.bank import find_ways
 from device.config import Config
 from device.errors import AudioFileError, ConfigError, LinkError
 from device.files import read_sound, read_sound_at, write_sound
-from device.preset import read_preset
+from device.preset import Preset, read_preset
 from device.processes.entry import PATH_FILE, RECORD_FILE
 from device.processes.meters import COUNTERS, Reading, read_meters
 from device.processes.supervisor import Supervisor
+from device.studio import read_studio
 from device.tools.machine import machine
 from device.tools.progress import sound_bar
 from device.tools.report import RunRecord, summary, write_report
@@ -38,11 +39,16 @@ def play(config: Config, options: argparse.Namespace, scratch: Path) -> Played:
     Raises ``PurgaError`` for wrong input before any process is started.
     """
     shared = _shared_arguments(config, options)
+    presets = [read_preset(file) for file in config.presets]
     if config.board != "simulated":
         if options.input is not None or options.out is not None:
             raise ConfigError("--input and --out belong to the simulated board; leave them out")
-        return Played(Supervisor({"audio": shared, "control": shared}, restart_audio=True).run())
-    presets = [read_preset(file) for file in config.presets]
+        arguments = {
+            "audio": shared,
+            "control": shared,
+            **_engine_arguments(config, presets, shared),
+        }
+        return Played(Supervisor(arguments, restart_audio=True).run())
     out = (options.out or scratch / "out").absolute()
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -62,6 +68,7 @@ def play(config: Config, options: argparse.Namespace, scratch: Path) -> Played:
         "audio": [*shared, "--input", str(out / "input.wav"), "--out", str(out)],
         # A knob that turned by itself would end the scenes.
         "control": shared if first.scenes else [*shared, "--duration", f"{duration_s:.6f}"],
+        **_engine_arguments(config, presets, shared),
     }
     code = _play_with_progress(config, Supervisor(arguments, restart_audio=False), duration_s)
     if code != 0 or not (out / "run.wav").exists():
@@ -75,12 +82,27 @@ def play(config: Config, options: argparse.Namespace, scratch: Path) -> Played:
     return Played(0, lines, summary(record))
 
 
+def _engine_arguments(
+    config: Config, presets: Sequence[Preset], shared: list[str]
+) -> dict[str, list[str]]:
+    """What the engine process is started with, where a preset needs it and there is a bundle.
+
+    Raises ``ModelError`` for a bundle that cannot be played: a run begins with what was asked for.
+    """
+    if config.bundle is None or not any(preset.plays_studio for preset in presets):
+        return {}
+    read_studio(config.bundle, config.table.studio)
+    return {"engine": shared}
+
+
 def _shared_arguments(config: Config, options: argparse.Namespace) -> list[str]:
     arguments = ["--board", config.board, "--runtime", str(config.runtime.absolute())]
     if options.config is not None:
         arguments += ["--config", str(options.config.absolute())]
     if options.preset is not None:
         arguments += ["--preset", str(options.preset.absolute())]
+    if options.bundle is not None:
+        arguments += ["--bundle", str(options.bundle.absolute())]
     return arguments
 
 
@@ -137,7 +159,7 @@ def _record(config: Config, options: argparse.Namespace, out: Path) -> RunRecord
 
 def _command(options: argparse.Namespace) -> str:
     words = ["python", "-m", "device", "run", "--board", "simulated"]
-    for name in ("config", "preset", "input", "out"):
+    for name in ("config", "preset", "bundle", "input", "out"):
         value = getattr(options, name)
         if value is not None:
             words += [f"--{name}", str(value)]

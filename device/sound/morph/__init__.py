@@ -5,8 +5,12 @@ from collections.abc import Mapping
 from device.sound.morph.crossfade import Crossfade
 from device.sound.morph.engine import MorphEngine
 from device.sound.morph.stage import Stage, StageFit
+from device.sound.morph.studio import Studio
 
 ENGINES: Mapping[str, type[MorphEngine]] = {engine.kind: engine for engine in (Crossfade, Stage)}
-"""The engines by their name in presets."""
+"""The engines that need nothing else, by their name in presets."""
 
-__all__ = ["ENGINES", "Crossfade", "MorphEngine", "Stage", "StageFit"]
+ENGINE_KINDS = (*ENGINES, Studio.kind)
+"""All engines; the studio engine needs somebody who computes."""
+
+__all__ = ["ENGINES", "ENGINE_KINDS", "Crossfade", "MorphEngine", "Stage", "StageFit", "Studio"]

@@ -1,0 +1,95 @@
+"""From a bundle to the studio engine: what the audio loop, the engine process and offline need."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from device.config import Config, StudioTable
+from device.sound.morph import MorphEngine, Studio
+from device.sound.morph.studio_feed import LocalPeer, timing_of
+from models.errors import ModelError
+from models.facts import Precision
+from models.manifest import Bundle, read_bundle
+from models.music2latent.codec import Codec
+from models.music2latent.stream import StreamSettings
+
+PREFERRED: tuple[Precision, ...] = ("int8", "fp16", "fp32")
+"""What is taken where nobody asks for a precision."""
+
+RATE_HZ = 48_000
+"""The rate at which offline work runs."""
+
+
+@dataclass(frozen=True)
+class StudioBundle:
+    """A bundle and how it is to be played."""
+
+    bundle: Bundle
+    precision: Precision
+    settings: StreamSettings
+
+    @cached_property
+    def codec(self) -> Codec:
+        """The network, loaded when it is first asked for. Raises ``ModelError``."""
+        # Imported here because only who computes needs TensorRT, CUDA or a whole network.
+        from models.plan import open_codec
+
+        return open_codec(self.bundle, self.precision)
+
+    def with_hop(self, hop_frames: int) -> "StudioBundle":
+        """The same with another hop. Raises ``ModelError`` where that does not fit the window."""
+        return replace(self, settings=replace(self.settings, hop_frames=hop_frames))
+
+    def without_overlap(self) -> "StudioBundle":
+        """The same with windows that follow each other: least work, for recordings."""
+        settings = self.settings
+        return self.with_hop(settings.window_frames - settings.look_ahead_frames)
+
+    def on_stand_in(self, stand_in: MorphEngine) -> Studio:
+        """A studio engine that computes in this process, at once: for offline work."""
+        peer = LocalPeer(self.codec, self.settings)
+        return Studio(stand_in, peer, timing_of(self.settings, RATE_HZ))
+
+
+def read_studio(
+    folder: Path, table: StudioTable | None = None, graphs: bool = True
+) -> StudioBundle:
+    """Read and verify a bundle, of the graphs only what is to be played.
+
+    Without ``graphs`` none of them is opened: enough to know when its sound is due. Raises
+    ``ModelError`` with one sentence.
+    """
+    table = table or StudioTable()
+    manifest = read_bundle(folder, ()).manifest
+    precision = _chosen(table.precision, manifest.precisions)
+    bundle = read_bundle(folder, (precision,)) if graphs else read_bundle(folder, ())
+    settings = StreamSettings(
+        window_frames=manifest.window_frames,
+        hop_frames=manifest.hop_frames,
+        look_ahead_frames=manifest.look_ahead_frames,
+        seed=manifest.seed,
+        rate_hz=manifest.rate_hz,
+    )
+    studio = StudioBundle(bundle, precision, settings)
+    return studio if table.hop_frames is None else studio.with_hop(table.hop_frames)
+
+
+def _chosen(asked: Precision | None, held: Sequence[Precision]) -> Precision:
+    """What is to be played: what was asked for, or the first of the preferred that is held."""
+    if asked is not None:
+        return asked
+    return next(each for each in PREFERRED if each in held)
+
+
+def settings_or_default(config: Config) -> tuple[StreamSettings, str | None]:
+    """The stream's settings, and why they are not the bundle's, if they are not.
+
+    A pedal plays on without its studio engine, at the latency that it would have had by default.
+    """
+    try:
+        if config.bundle is None:
+            raise ModelError("no bundle is named; add [studio] bundle to pedal.toml.")
+        return read_studio(config.bundle, config.table.studio, graphs=False).settings, None
+    except ModelError as error:
+        return StreamSettings(), str(error)
