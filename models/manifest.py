@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from models.certificate import LARGEST_BYTES as CERTIFICATE_BYTES
 from models.certificate import Certificate, parse_certificate
@@ -48,7 +48,7 @@ from models.facts import (
 from models.golden import LARGEST_BYTES as GOLDEN_BYTES
 from models.golden import Array, Golden, pack_golden, unpack_golden
 from models.onnx_file import Shapes, parse_onnx, signature
-from models.record import Record, parse_record, write_record
+from models.record import Record, first_problem, parse_record, write_record
 from models.replace import replaced_folder, write_file
 
 __all__ = [
@@ -202,28 +202,35 @@ def write_bundle(
     contents = {model_name(*which): content for which, content in models.items()}
     contents[GOLDEN] = pack_golden(golden)
     contents[CERTIFICATE] = write_record(certificate)
-    shapes = {model_name(kind, at): facts.shapes(kind) for kind in KINDS for at in PRECISIONS}
-    entries = {}
-    for name, content in contents.items():
-        inputs, outputs = shapes.get(name, ({}, {}))
-        digest = hashlib.sha256(content).hexdigest()
-        entries[name] = FileEntry(sha256=digest, bytes=len(content), inputs=inputs, outputs=outputs)
     try:
-        manifest = Manifest(**dict(facts), files=entries)
-    except ValueError as problem:
-        raise ModelError(f"{folder}: would be no bundle ({problem}); {REMEDY}.") from None
+        files = {name: _entry(name, content, facts) for name, content in contents.items()}
+        manifest = Manifest(**dict(facts), files=files)
+    except ValidationError as problem:
+        raise ModelError(f"{folder}: would be no bundle: {first_problem(problem)}.") from None
     contents[MANIFEST] = write_record(manifest)
     try:
         _check_replaceable(folder)
         with replaced_folder(folder) as partial:
             for name, content in contents.items():
                 write_file(partial / name, content)
-            bundle = read_bundle(partial)
+            try:
+                bundle = read_bundle(partial)
+            except ModelError as problem:
+                # Named by where it would have been; the folder that it is in goes away.
+                raise ModelError(str(problem).replace(str(partial), str(folder))) from None
     except OSError as problem:
         if isinstance(problem, PurgaError):
             raise
         raise BundleWriteError(f"{folder}: could not be written ({problem}); make room.") from None
     return replace(bundle, folder=folder)
+
+
+def _entry(name: str, content: bytes, facts: Facts) -> FileEntry:
+    """What the manifest says of a file that is to be written."""
+    shapes = {model_name(kind, at): facts.shapes(kind) for kind in KINDS for at in PRECISIONS}
+    inputs, outputs = shapes.get(name, ({}, {}))
+    digest = hashlib.sha256(content).hexdigest()
+    return FileEntry(sha256=digest, bytes=len(content), inputs=inputs, outputs=outputs)
 
 
 def _check_names(folder: Path) -> None:

@@ -23,7 +23,7 @@ def parse_record(content: bytes, model: type[Model], where: str, what: str, reme
     Raises ``ModelError`` that names the file, ``what`` it should be and the ``remedy``.
     """
     try:
-        data = json.loads(content, object_pairs_hook=_without_repeats)
+        data = json.loads(content, object_pairs_hook=_without_repeats, parse_constant=_no_number)
     except (ValueError, RecursionError) as problem:
         reason = "nested too deeply" if isinstance(problem, RecursionError) else str(problem)
         raise ModelError(f"{where}: is not the JSON of {what} ({reason}); {remedy}.") from None
@@ -38,7 +38,7 @@ def parse_record(content: bytes, model: type[Model], where: str, what: str, reme
         # From JSON again and not from data: strict Python has no tuples in JSON's lists.
         return model.model_validate_json(content)
     except ValidationError as problem:
-        raise ModelError(f"{where}: {_first_problem(problem)}; {remedy}.") from None
+        raise ModelError(f"{where}: {first_problem(problem)}; {remedy}.") from None
 
 
 def write_record(record: Record) -> bytes:
@@ -54,7 +54,12 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return keys
 
 
-def _first_problem(problem: ValidationError) -> str:
+def _no_number(name: str) -> float:
+    """NaN and infinities, which JSON does not have and Python reads."""
+    raise ValueError(f"{name} is no number")
+
+
+def first_problem(problem: ValidationError) -> str:
     """What is wrong first: where, what was given, what is expected."""
     first = problem.errors(include_url=False)[0]
     place = ".".join(str(part)[:60] for part in first["loc"])
