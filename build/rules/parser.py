@@ -29,7 +29,7 @@ def _types(subject: Subject) -> Iterator[Finding]:
         for view in subject.views():
             for node in view.nodes:
                 # A constant has no input; what it makes is what counts.
-                name = node.input[0] if node.input else node.output[0]
+                name = view.taken(node, 0) if node.input else view.made(node)
                 element = view.element(name)
                 if node.op_type in read and element not in read[node.op_type]:
                     yield Finding(
@@ -54,7 +54,7 @@ def _restrictions(subject: Subject) -> Iterator[Finding]:
 def _meets(view: GraphView, node: onnx.NodeProto, asked: Restriction) -> bool:
     given = [name for name in node.input if name]
     for index in asked.constant_inputs:
-        taken = node.input[index] if index < len(node.input) else ""
+        taken = view.taken(node, index)
         if taken and taken not in view.arrays:
             return False
     if len(given) < asked.least_inputs:

@@ -36,7 +36,7 @@ def _present(subject: Subject) -> Iterator[Finding]:
 
 def _symmetric(subject: Subject) -> Iterator[Finding]:
     for view, node in _nodes(subject):
-        scale, zero = (view.arrays.get(name) for name in (*node.input[1:3], "", "")[:2])
+        scale, zero = (view.arrays.get(view.taken(node, index)) for index in (1, 2))
         if scale is None:
             yield Finding(view.at(node), "its scale is no constant")
             continue
@@ -55,7 +55,7 @@ def _symmetric(subject: Subject) -> Iterator[Finding]:
 def _pairs(subject: Subject) -> Iterator[Finding]:
     for view, node in _nodes(subject):
         if node.op_type == QUANTISE:
-            whole = node.output[0]
+            whole = view.made(node)
             takers = view.consumers.get(whole, [])
             if not takers or any(taker.op_type != DEQUANTISE for taker in takers):
                 yield Finding(view.at(node), f"is not followed by {DEQUANTISE} alone")
@@ -65,8 +65,8 @@ def _pairs(subject: Subject) -> Iterator[Finding]:
                 if taker.op_type == DEQUANTISE and not _same_scale(view, node, taker):
                     yield Finding(view.at(taker), "has another scale than its QuantizeLinear")
         else:
-            maker = view.producer.get(node.input[0])
-            stored = view.arrays.get(node.input[0])
+            maker = view.producer.get(view.taken(node, 0))
+            stored = view.arrays.get(view.taken(node, 0))
             if stored is not None and stored.dtype != np.int8:
                 yield Finding(view.at(node), f"its constant is {stored.dtype}, expected int8")
             if stored is None and (maker is None or maker.op_type != QUANTISE):
@@ -78,9 +78,9 @@ def _axes(subject: Subject) -> Iterator[Finding]:
         for node in view.nodes:
             for index, name in enumerate(node.input):
                 maker = view.producer.get(name)
-                if maker is None or maker.op_type != DEQUANTISE or not maker.input:
+                if maker is None or maker.op_type != DEQUANTISE:
                     continue
-                scales = view.arrays.get(maker.input[1])
+                scales = view.arrays.get(view.taken(maker, 1))
                 shape = _constant_shape(view, maker)
                 if scales is None:
                     continue  # `symmetric` says so
@@ -91,8 +91,25 @@ def _axes(subject: Subject) -> Iterator[Finding]:
                         )
                     continue
                 axis = channel_axis(node, index, len(shape))
-                if axis is not None:
+                if axis is not None and axis < len(shape):
                     yield from _channels(view, maker, scales.size, shape, axis)
+
+
+def _rank(subject: Subject) -> Iterator[Finding]:
+    for view in subject.views("int8"):
+        for node in view.nodes:
+            if node.op_type not in ("Conv", "ConvTranspose"):
+                continue
+            maker = view.producer.get(view.taken(node, 1))
+            if maker is None or maker.op_type != DEQUANTISE:
+                continue
+            shape = _constant_shape(view, maker)
+            if shape is not None and len(shape) < 4:
+                yield Finding(
+                    view.at(node),
+                    f"is quantised over {len(shape) - 2} dimension, expected 2: make its kernel "
+                    "k × 1 or leave it in fp16",
+                )
 
 
 def channel_axis(node: onnx.NodeProto, index: int, rank: int) -> int | None:
@@ -130,17 +147,17 @@ def _channels(
 
 def _constant_shape(view: GraphView, node: onnx.NodeProto) -> tuple[int, ...] | None:
     """The shape of the weight behind a DequantizeLinear, stored as int8 or quantised there."""
-    name = node.input[0]
+    name = view.taken(node, 0)
     maker = view.producer.get(name)
     if name not in view.arrays and maker is not None and maker.op_type == QUANTISE:
-        name = maker.input[0]
+        name = view.taken(maker, 0)
     return view.arrays[name].shape if name in view.arrays else None
 
 
 def _opset(subject: Subject) -> Iterator[Finding]:
     for view, node in _nodes(subject):
-        signal = node.input[0] if node.op_type == QUANTISE else node.output[0]
-        halves = "float16" in (view.element(signal), view.element(node.input[1]))
+        signal = view.taken(node, 0) if node.op_type == QUANTISE else view.made(node)
+        halves = "float16" in (view.element(signal), view.element(view.taken(node, 1)))
         if view.opset < HALF_OPSET and halves:
             yield Finding(
                 view.at(node),
@@ -150,7 +167,7 @@ def _opset(subject: Subject) -> Iterator[Finding]:
 
 
 def _same_scale(view: GraphView, one: onnx.NodeProto, other: onnx.NodeProto) -> bool:
-    first, second = view.arrays.get(one.input[1]), view.arrays.get(other.input[1])
+    first, second = (view.arrays.get(view.taken(node, 1)) for node in (one, other))
     return first is None or second is None or np.array_equal(first, second)
 
 
@@ -179,6 +196,13 @@ RULES = (
         "Gemm the output's), activations one.",
         SOURCE,
         _axes,
+    ),
+    Rule(
+        "qdq-rank",
+        "Quantised convolutions are over two dimensions: of those over one, the importer reshapes "
+        "the weights behind their DequantizeLinear, and TensorRT was seen to have no kernel.",
+        "onnx-tensorrt, Conv importer; github.com/NVIDIA/TensorRT/issues/1768 (8.2)",
+        _rank,
     ),
     Rule(
         "qdq-opset",

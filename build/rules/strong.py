@@ -41,7 +41,7 @@ def _precision(subject: Subject) -> Iterator[Finding]:
 def _computes_in(view: GraphView, element: str) -> bool:
     """Whether any product is; some may be left in fp32 for their range."""
     return any(
-        node.op_type in PRODUCTS and view.element(node.output[0]) == element for node in view.nodes
+        node.op_type in PRODUCTS and view.element(view.made(node)) == element for node in view.nodes
     )
 
 

@@ -11,6 +11,7 @@ from onnx import helper, numpy_helper
 
 from build.operators import Target
 from models.certificate import Certificate
+from models.errors import ModelError
 from models.golden import Golden
 from models.manifest import KINDS, Bundle, Kind, Precision, model_name
 from models.onnx_file import first_line, parse_onnx
@@ -48,7 +49,7 @@ class GraphView:
         """Move the constants out and infer every type and shape."""
         self.arrays = {}
         for tensor in self.model.graph.initializer:
-            self.arrays[tensor.name] = array = numpy_helper.to_array(tensor)
+            array = self.arrays[tensor.name] = self._array(tensor)
             if array.size > SMALL:
                 for stored in ("raw_data", "float_data", "int32_data", "int64_data"):
                     tensor.ClearField(stored)
@@ -56,7 +57,7 @@ class GraphView:
             if node.op_type == "Constant":
                 for attribute in node.attribute:
                     if attribute.name == "value":
-                        self.arrays[node.output[0]] = numpy_helper.to_array(attribute.t)
+                        self.arrays[self.made(node)] = self._array(attribute.t)
         self.types = self._infer()
 
     @property
@@ -98,24 +99,42 @@ class GraphView:
         """Names of the graph's outputs."""
         return frozenset(value.name for value in self.model.graph.output)
 
+    @staticmethod
+    def taken(node: onnx.NodeProto, index: int) -> str:
+        """The name of a node's input; empty where it has fewer."""
+        return str(node.input[index]) if index < len(node.input) else ""
+
+    @staticmethod
+    def made(node: onnx.NodeProto) -> str:
+        """The name of a node's first output; empty where it has none."""
+        return str(node.output[0]) if node.output else ""
+
     def element(self, name: str) -> str:
         """A tensor's element type, or ``unknown``."""
         return self.types[name].element if name in self.types else "unknown"
 
     def at(self, node: onnx.NodeProto) -> str:
         """Where a node is, for a finding: file, operator and name."""
-        return f"{self.name}: {node.op_type} {(node.name or node.output[0])[:80]!r}"
+        return f"{self.name}: {node.op_type} {(node.name or self.made(node))[:80]!r}"
+
+    def _array(self, tensor: onnx.TensorProto) -> Array:
+        """A stored tensor. Raises ``ModelError`` where its content is not of its shape."""
+        try:
+            return numpy_helper.to_array(tensor)
+        except Exception as problem:  # onnx and numpy raise many kinds
+            raise ModelError(
+                f"{self.name}: the constant {tensor.name[:80]!r} is damaged "
+                f"({first_line(problem)}); build the bundle again."
+            ) from None
 
     def _infer(self) -> dict[str, Type]:
         try:
-            inferred = onnx.shape_inference.infer_shapes(
+            graph = onnx.shape_inference.infer_shapes(
                 self.model, check_type=True, strict_mode=True, data_prop=True
-            )
+            ).graph
         except Exception as problem:  # onnx raises errors of its own
             self.problem = first_line(problem)
-            # The other rules look at what can be told without.
-            inferred = onnx.shape_inference.infer_shapes(self.model)
-        graph = inferred.graph
+            graph = self._infer_what_can_be()
         types = {
             name: Type(_element(helper.np_dtype_to_tensor_dtype(array.dtype)), array.shape)
             for name, array in self.arrays.items()
@@ -127,6 +146,13 @@ class GraphView:
                 _element(kind.elem_type), shape if kind.HasField("shape") else None
             )
         return types
+
+    def _infer_what_can_be(self) -> onnx.GraphProto:
+        """For the other rules, where a graph has a fault."""
+        try:
+            return onnx.shape_inference.infer_shapes(self.model).graph
+        except Exception:  # as above; `problem` says why
+            return self.model.graph
 
 
 class Subject:
@@ -167,4 +193,7 @@ class Subject:
 
 def _element(number: int) -> str:
     """ONNX's name of an element type, as its operators' descriptions spell it."""
-    return str(onnx.TensorProto.DataType.Name(number)).lower()
+    try:
+        return str(onnx.TensorProto.DataType.Name(number)).lower()
+    except ValueError:
+        return "unknown"

@@ -16,12 +16,18 @@ from build.operators import targets
 from build.rules import RULES
 from build.rules import limits as limits_rules
 from build.rules.quantisation import channel_axis
-from build.rules.subject import Subject
+from build.rules.subject import GraphView, Subject
+from models.errors import ModelError
 from models.manifest import KINDS, Bundle, Facts, Kind, Precision
 from tests.build.bundles import (
+    BINS,
     CERTIFICATE,
+    CHANNELS,
+    FRAMES_PER_LATENT,
     OPSETS,
     PARITY,
+    WINDOW,
+    Draft,
     decoder,
     encoder,
     facts,
@@ -185,6 +191,19 @@ FAULTS: list[tuple[str, Kind, Precision, Change, str]] = [
         ),
         "supported modes are nearest and linear",
     ),
+    (
+        "restrictions",
+        "decoder",
+        "fp16",
+        both(
+            constant("shift", np.zeros(2, np.float32)),
+            lambda model: model.graph.node.insert(
+                0, helper.make_node("Cast", ["shift"], ["bias"], to=TensorProto.FLOAT16)
+            ),
+            lambda model: node_of(model, "breath").input.append("bias"),
+        ),
+        "the bias must be an initializer",
+    ),
     ("shapes", "encoder", "fp32", add_node("NonZero", "tall"), "has no fixed shape"),
     ("shapes", "encoder", "fp32", attribute("tall", "strides", [1, 4]), "cannot be inferred"),
     ("flow", "encoder", "fp16", add_node("RandomNormalLike", "tall"), "not do the same each time"),
@@ -295,6 +314,7 @@ def test_every_rule_has_a_failing_example_here() -> None:
         "opset",
         "precision",
         "qdq-present",
+        "qdq-rank",
         "qdq-opset",
         "half-range",
         "size",
@@ -368,6 +388,19 @@ def test_qdq_opset(tmp_path: Path, golden: dict[str, np.ndarray]) -> None:
     changed: Models = {(kind, "int8"): raised(kind, "int8", 17) for kind in KINDS}
     bundle = small_bundle(tmp_path / "b", at_opset("int8", 17), changed, golden)
     assert "works on float16 at opset 17, expected 19" in faults(bundle)["qdq-opset"]
+
+
+def test_qdq_rank(tmp_path: Path) -> None:
+    draft = Draft("int8")
+    signal = draft.quantised(draft.enter("spectra"), 5.0)
+    draft.node("Reshape", "flat", signal, draft.constant("to", np.array([2, 2 * BINS, WINDOW])))
+    weight = draft.weight("in", (CHANNELS, 2 * BINS, FRAMES_PER_LATENT), 1, axis=0)
+    draft.node("Conv", "tall", "flat", weight, strides=[FRAMES_PER_LATENT])
+    draft.leave("tall", "latents")
+    flat: Models = {("encoder", "int8"): draft.model("encoder", facts())}
+    found = faults(small_bundle(tmp_path / "b", models=flat))
+    assert set(found) == {"qdq-rank", "believable"}, "which computes something else"
+    assert "Conv 'tall': is quantised over 1 dimension, expected 2" in found["qdq-rank"]
 
 
 def test_half_range(tmp_path: Path) -> None:
@@ -450,6 +483,54 @@ def test_golden_of_a_graph_that_does_not_run(tmp_path: Path, golden: dict[str, n
     drop_input("breath", 1)(model)
     bundle = small_bundle(tmp_path / "b", models={("decoder", "int8"): model}, golden=golden)
     assert "int8: does not run" in faults(bundle)["golden"]
+
+
+# ---- graphs with anything wrong ------------------------------------------------------------------
+
+
+@st.composite
+def spoilt(draw: st.DrawFn) -> onnx.ModelProto:
+    """The int8 decoder with a few nodes, inputs, attributes, names or shapes changed."""
+    model = decoder("int8")
+    kinds = ["Conv", "MatMul", "Gemm", "QuantizeLinear", "DequantizeLinear", "Resize", "Unknown"]
+    for _ in range(draw(st.integers(1, 4))):
+        node = draw(st.sampled_from(list(model.graph.node)))
+        tensor = draw(st.sampled_from(list(model.graph.initializer)))
+        match draw(st.integers(0, 6)):
+            case 0 if node.input:
+                del node.input[draw(st.integers(0, len(node.input) - 1))]
+            case 1 if node.input:
+                node.input[0] = tensor.name
+            case 2:
+                del node.output[:]
+            case 3:
+                del node.attribute[:]
+            case 4:
+                node.op_type = draw(st.sampled_from(kinds))
+            case 5:
+                array = np.zeros(draw(st.lists(st.integers(0, 3), max_size=5)), np.int8)
+                tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+            case 6:
+                tensor.data_type = draw(st.sampled_from([0, 1, 3, 8, 10, 77]))
+    return model
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return small_bundle(tmp_path_factory.mktemp("good") / "b")
+
+
+@settings(max_examples=150, deadline=None)
+@given(model=spoilt())
+def test_no_graph_makes_a_rule_break_down(good: Bundle, model: onnx.ModelProto) -> None:
+    subject = Subject(good, targets())
+    try:
+        view = GraphView("decoder", "int8", model)
+    except ModelError as problem:
+        assert "is damaged" in str(problem)
+        return
+    subject.graphs["decoder", "int8"] = view
+    check(subject, [rule for rule in RULES if rule.id != "golden"])
 
 
 # ---- what an output channel is -------------------------------------------------------------------
