@@ -66,13 +66,30 @@ def open_provider(
     plans: PlanCache,
     why: Sequence[str] = (),
     threads: int | None = None,
+) -> OnnxCodec:
+    """The bundle in ONNX Runtime on one provider, which on a GPU must reproduce the golden pair.
+
+    Raises as ``start_provider``, and ``PlanError`` where a GPU computes something else.
+    """
+    codec = start_provider(bundle, precision, name, plans, why, threads)
+    if name != CPU:
+        _insist(judge(codec, bundle, precision), codec)
+    return codec
+
+
+def start_provider(
+    bundle: Bundle,
+    precision: Precision,
+    name: str,
+    plans: PlanCache,
+    why: Sequence[str] = (),
+    threads: int | None = None,
     build: bool = False,
 ) -> OnnxCodec:
-    """The bundle in ONNX Runtime on one provider, by ONNX Runtime's name for it.
+    """The bundle in ONNX Runtime on one provider, by ONNX Runtime's name for it, unjudged.
 
     Its TensorRT provider makes engines of its own, for minutes: only with ``build``. Raises
-    ``ModelError`` where the provider does not start, ``PlanError`` where engines are missing or a
-    GPU does not reproduce the golden pair.
+    ``ModelError`` where the provider does not start, ``PlanError`` where engines are missing.
     """
     if name not in onnxruntime.get_available_providers():
         raise ModelError(f"This ONNX Runtime has no {name}.")
@@ -97,10 +114,7 @@ def open_provider(
     if name != CPU:
         providers.append(CPU)
     encoder, decoder = (bundle.read_model(kind, precision) for kind in KINDS)
-    codec = OnnxCodec(encoder, decoder, providers, threads, why=why)
-    if name != CPU:
-        _insist(judge(codec, bundle, precision), codec)
-    return codec
+    return OnnxCodec(encoder, decoder, providers, threads, why=why)
 
 
 def open_plans(
@@ -111,11 +125,9 @@ def open_plans(
 ) -> TensorRtCodec:
     """The bundle's plans from the cache, once they have reproduced the golden pair.
 
-    Raises ``PlanError``: no TensorRT or GPU, no plan, a damaged one, one that fails the pair.
+    Raises as ``start_plans``, and ``PlanError`` for plans that compute something else.
     """
-    found = [plans.read_plan(key) for key in plan_keys(bundle, precision)]
-    trt, cuda = libraries()
-    codec = TensorRtCodec(trt, cuda, found[0].content, found[1].content, why)
+    codec, found = start_plans(bundle, precision, plans, why)
     try:
         verdict = plans.read_verdict(bundle.sha256, precision, *found)
         if verdict is None:
@@ -126,6 +138,18 @@ def open_plans(
         codec.close()
         raise
     return codec
+
+
+def start_plans(
+    bundle: Bundle, precision: Precision, plans: PlanCache, why: Sequence[str] = ()
+) -> tuple[TensorRtCodec, list[Plan]]:
+    """The bundle's plans from the cache, unjudged; and their bytes, encoder first.
+
+    Raises ``PlanError``: no TensorRT or GPU, no plan, a damaged one.
+    """
+    found = [plans.read_plan(key) for key in plan_keys(bundle, precision)]
+    trt, cuda = libraries()
+    return TensorRtCodec(trt, cuda, found[0].content, found[1].content, why), found
 
 
 def judge(codec: OpenedCodec, bundle: Bundle, precision: Precision) -> Verdict:

@@ -18,7 +18,7 @@ from models.manifest import Bundle, Kind, read_bundle
 from models.music2latent import codec as onnx_codec
 from models.music2latent import parity
 from models.music2latent.codec import CPU, CUDA, TENSORRT, CodecError, OnnxCodec
-from models.plan import open_codec, open_plans, open_provider, provide_plan, this_device
+from models.plan import open_codec, open_plans, provide_plan, start_provider, this_device
 from models.plans.cache import BuildSettings, PlanCache, PlanError
 from models.plans.codec import TensorRtCodec
 from tests.build.bundles import BINS, CHANNELS, WINDOW, small_bundle
@@ -493,7 +493,7 @@ def test_onnx_runtimes_tensorrt_is_taken_where_its_engines_lie(
     monkeypatch: pytest.MonkeyPatch, bundle: Bundle, plans: PlanCache, gpu_runtime: list
 ) -> None:
     uninstall(monkeypatch)
-    open_provider(bundle, "int8", TENSORRT, plans, build=True)
+    start_provider(bundle, "int8", TENSORRT, plans, build=True)
     (folder,) = plans.folder.iterdir()
     (folder / "TensorrtExecutionProvider_graph_1.engine").write_bytes(b"engine")
     codec = open_codec(bundle, cache=plans.folder)
