@@ -39,7 +39,7 @@ from models.units import Audio
 NETWORK_RATE_HZ = 44_100
 """The rate the network was trained at."""
 
-FRAMES_PER_LATENT = OFFICIAL.frames_per_latent
+FRAMES_PER_LATENT, LATENT_CHANNELS = OFFICIAL.frames_per_latent, OFFICIAL.latent_channels
 
 LOUDEST = 1e4
 """Compressed amplitude beyond which a decode has failed; sound within full scale stays below 31."""
@@ -114,7 +114,7 @@ class StudioStream:
                 f"The codec's window has {codec.window_frames} frames and the settings' {frames}, "
                 "expected one length; build the bundle for this window or change the settings."
             )
-        latents = (OFFICIAL.latent_channels, frames // FRAMES_PER_LATENT)
+        latents = (LATENT_CHANNELS, frames // FRAMES_PER_LATENT)
         if change is not None and change.shape not in (latents, (latents[0], 1)):
             raise ModelError(
                 f"The change of the latents is {change.shape}, expected {(latents[0], 1)} or "

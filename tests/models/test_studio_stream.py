@@ -346,11 +346,11 @@ def test_a_decode_that_is_not_finite_is_silent_and_counted(value: float) -> None
 def test_a_tone_that_is_not_finite_spoils_only_the_windows_that_hold_it(tone: int) -> None:
     frames, at = 120 * HOP, 40 * HOP + 100
     tones = [sound(frames, 1, 44100), sound(frames, 2, 44100)]
-    good = through(stream((8, 2, 0), (44100, 44100)), *tones, knob(frames, 0.5))
+    good = through(stream((8, 2, 0), (44100, 44100)), tones[0], tones[1], knob(frames, 0.5))
     spoilt = [one.copy() for one in tones]
     spoilt[tone][0, at] = np.nan
     whole = stream((8, 2, 0), (44100, 44100))
-    got = through(whole, *spoilt, knob(frames, 0.5))
+    got = through(whole, spoilt[0], spoilt[1], knob(frames, 0.5))
     assert np.isfinite(got).all()
     # Frames 37 … 40 hold it, windows of 8 every 2 frames.
     assert whole.nan_windows in (5, 6)
