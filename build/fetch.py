@@ -17,8 +17,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from tqdm import tqdm
-
 from build.errors import PackageMissingError
 from models.errors import ModelError, PurgaError
 from models.music2latent.checkpoint import read_checkpoint
@@ -114,16 +112,9 @@ def _download(folder: Path, target: Path) -> Path:
     try:
         # Asked first, as the download itself tries for half a minute where there is no network.
         get_hf_file_metadata(url, token=False, endpoint=endpoint)
-        # Public, so nobody's token is sent. The library's own bar is not always drawn.
+        # Public, so nobody's token is sent. The library draws the bar, in a terminal.
         return Path(
-            hf_hub_download(
-                REPOSITORY,
-                FILE,
-                local_dir=folder,
-                endpoint=endpoint,
-                token=False,
-                tqdm_class=tqdm,
-            )
+            hf_hub_download(REPOSITORY, FILE, local_dir=folder, endpoint=endpoint, token=False)
         )
     except Exception as error:  # the library lets its own, its client's and the system's through
         raise FetchError(

@@ -15,6 +15,7 @@ import re
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Iterator
@@ -116,7 +117,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     monkeypatch.setenv("NO_PROXY", "*")
     write_checkpoint(random_weights(TINY, 1), tmp_path / "official.pt")
     made.content = (tmp_path / "official.pt").read_bytes()
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
         yield made
@@ -195,6 +196,7 @@ def read_until_closed(person: int) -> Iterator[str]:
 def test_in_a_terminal_it_asks(hub: Hub, tmp_path: Path, answer: str, status: int) -> None:
     file = tmp_path / "folder" / "weights.pt"
     person, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (25, 80))  # without columns no bar is drawn
     os.write(person, f"{answer}\n".encode())
     command = [sys.executable, "-m", "build", "fetch", "--out", str(file)]
     with subprocess.Popen(command, cwd=ROOT, stdin=terminal, stderr=terminal) as asking:
