@@ -1,7 +1,5 @@
 """The rule of the golden pair: the graphs still compute what they did when they were built."""
 
-import math
-
 import numpy as np
 import numpy.typing as npt
 
@@ -10,6 +8,7 @@ from build.rules.subject import Subject
 from models.errors import PurgaError
 from models.manifest import Precision
 from models.music2latent.codec import OnnxCodec
+from models.music2latent.parity import run_golden, snr_db
 
 LEAST_SNR_DB: dict[Precision, float] = {"fp32": 80.0, "fp16": 40.0}
 """Of another CPU's rounding. int8's, where a rounding may cross a step, is the certificate's."""
@@ -31,13 +30,13 @@ def _golden(subject: Subject) -> Outcome:
             ("latents", latents, least or limits.golden_latent_snr_db),
             ("decoded", decoded, least or limits.golden_decoded_snr_db),
         ):
-            snr_db = ratio_db(subject.golden[f"{name}.{precision}"], given)
-            notes.append(f"{precision} {name} {snr_db:.0f} dB")
-            if not snr_db >= asked:
+            ratio_db = snr_db(subject.golden[f"{name}.{precision}"], given)
+            notes.append(f"{precision} {name} {ratio_db:.0f} dB")
+            if ratio_db < asked:
                 findings.append(
                     Finding(
                         f"{precision}: {name}",
-                        f"come out {snr_db:.1f} dB above their difference from the golden ones, "
+                        f"come out {ratio_db:.1f} dB above their difference from the golden ones, "
                         f"expected {asked:g}",
                     )
                 )
@@ -46,25 +45,10 @@ def _golden(subject: Subject) -> Outcome:
 
 def _compute(subject: Subject, precision: Precision) -> tuple[Array, Array]:
     """The golden input's outputs, on ONNX Runtime's CPU provider."""
-    bundle, golden = subject.bundle, subject.golden
-    codec = OnnxCodec(
-        bundle.read_model("encoder", precision), bundle.read_model("decoder", precision)
+    read = subject.bundle.read_model
+    return run_golden(
+        OnnxCodec(read("encoder", precision), read("decoder", precision)), subject.golden
     )
-    latents = np.zeros_like(golden[f"latents.{precision}"])
-    decoded = np.zeros_like(golden[f"decoded.{precision}"])
-    position = float(golden["position"].item()) if "position" in golden else 0.0
-    codec.encode(golden["spectra"], latents)
-    codec.decode(golden["blend"], golden["noise"], position, decoded)
-    return latents, decoded
-
-
-def ratio_db(expected: Array, given: Array) -> float:
-    """Energy of what was expected over that of the difference, in dB; at most 200."""
-    signal = float(np.square(expected, dtype=np.float64).sum())
-    noise = float(np.square(expected.astype(np.float64) - given).sum())
-    if not math.isfinite(noise):
-        return -math.inf
-    return 10.0 * math.log10(max(signal, 1e-300) / max(noise, signal * 1e-20, 1e-300))
 
 
 RULES = (
