@@ -190,6 +190,9 @@ def run_engine(config: Config) -> None:
     if config.bundle is None:
         raise ConfigError("the engine needs a bundle; give --bundle FOLDER, or [studio] bundle")
     rate_hz, table = config.table.audio.rate_hz, config.table.studio
+    # First, because the codec takes as many threads as there are processors to it.
+    for line in go_background(frozenset(table.cpus)):
+        print(f"engine: {line}", file=sys.stderr)
     studio = read_studio(config.bundle, table)
     settings = studio.settings
     codec = TimedCodec(studio.codec)
@@ -207,8 +210,6 @@ def run_engine(config: Config) -> None:
         hop_frames=settings.hop_frames,
         hop_ms=round(1000.0 * settings.hop_frames * HOP / settings.rate_hz, 2),
     )
-    for line in go_background(frozenset(table.cpus)):
-        print(f"engine: {line}", file=sys.stderr)
     _end_on_signals()
     quiet_arithmetic()
     loop = EngineLoop(config.studio_socket, make_feed, rate_hz, state)

@@ -42,8 +42,9 @@ ROWS = 3
 MOST_CHANNELS = 1024
 """Longest change of the latents."""
 
-QUEUE_BYTES = 1 << 20
-"""What each side asks the kernel to keep for the other; it may grant less."""
+QUEUE_BYTES = 1 << 18
+"""What each side asks the kernel to keep for the other: some 0.4 s of periods of 64 frames. More
+would be old before it is read."""
 
 RETRY_S = 0.1
 """How often the audio loop looks for an engine that is not there."""

@@ -1,11 +1,18 @@
 """Who computes the studio sound in tests: codecs and peers that do exactly what they are told."""
 
+from pathlib import Path
+
 import numpy as np
 
 from device.sound.morph import Crossfade, MorphEngine, Studio
 from device.sound.morph.studio import StudioTiming
+from models.manifest import Bundle, write_bundle
 from models.morph import Positions
+from models.music2latent.architecture import TINY, random_weights
+from models.music2latent.graphs.decoder import decoder_onnx
+from models.music2latent.graphs.encoder import encoder_onnx
 from models.units import Audio
+from tests.build.bundles import CERTIFICATE, facts, golden_of
 
 RATE_HZ = 48000
 PERIOD = 64
@@ -82,3 +89,17 @@ def play(
 def steepest(sound: Audio) -> float:
     """Largest step from one sample to the next."""
     return float(np.abs(np.diff(sound[0])).max())
+
+
+def tiny_bundle(folder: Path) -> Bundle:
+    """A bundle of the whole architecture with few channels and random weights, in fp32."""
+    weights = random_weights(TINY, 1)
+    models = {
+        ("encoder", "fp32"): encoder_onnx(weights, 16),
+        ("decoder", "fp32"): decoder_onnx(weights, 16),
+    }
+    opset = models["encoder", "fp32"].opset_import[0].version
+    of = facts(name="tiny", bins=1024, latent_channels=64, opset={"fp32": opset})
+    written = {which: model.SerializeToString() for which, model in models.items()}
+    certificate = CERTIFICATE.model_copy(update={"precisions": {}})
+    return write_bundle(folder, of, written, golden_of(models, of), certificate)
