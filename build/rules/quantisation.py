@@ -133,7 +133,7 @@ def _channels(
     view: GraphView, node: onnx.NodeProto, scales: int, shape: tuple[int, ...], axis: int
 ) -> Iterator[Finding]:
     """Faults of a weight's DequantizeLinear, whose channels should lie along ``axis``."""
-    # Absent, it is 1 by ONNX, but 0 to 10.3's importer: so it has to be said.
+    # Absent, it is 1 by ONNX, but was 0 to importers before 10: so it has to be said.
     stated = [attribute.i for attribute in node.attribute if attribute.name == "axis"]
     if scales != shape[axis]:
         yield Finding(

@@ -12,8 +12,10 @@ import onnx
 import pytest
 
 from build import check as check_module
+from build.commands import COMMANDS
 from build.errors import TargetError
 from build.operators import FILE, operator_list, targets
+from build.rules import RULES
 from models.errors import ModelError
 from tests.build.bundles import CERTIFICATE, small_bundle
 from tests.conftest import ROOT
@@ -130,3 +132,11 @@ def test_targets_are_those_of_the_file_in_order() -> None:
     names = [target["tensorrt"] for target in tomllib.loads(FILE.read_text())["target"]]
     assert [target.tensorrt for target in targets()] == names
     assert [target.tensorrt for target in targets(["11.0", "10.3"])] == ["11.0", "10.3"]
+
+
+def test_readme_names_every_rule_and_command() -> None:
+    readme = (ROOT / "build" / "README.md").read_text()
+    for rule in RULES:
+        assert f"| `{rule.id}` |" in readme
+    for command in COMMANDS:
+        assert f"| `python -m build {command}" in readme
