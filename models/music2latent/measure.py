@@ -34,7 +34,7 @@ CodecFor = Callable[[int], Codec]
 Progress = Callable[[str], None]
 """Told what is being measured, before it is."""
 
-WINDOWS, HOPS, LOOK_AHEADS = (8, 16, 32), (1, 2, 4, 8, 16, 32), (0, 4, 8, 16)
+WINDOWS, HOPS, LOOK_AHEADS = (8, 16, 32), (1, 2, 4, 8, 16, 32), (0, 1, 2, 4, 8)
 WHOLE_FRAMES = 128
 """What is taken for a whole phrase: 1.5 s."""
 
