@@ -5,11 +5,12 @@ there are 1024 bins at most and 2 frames at least, and attention runs across it.
 kernels have frequency first and are turned.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from models.music2latent.architecture import NORM_EPSILON, Architecture, Tensor, Weights, groups
+from models.music2latent.graphs.branches import Branches
 from models.music2latent.graphs.writer import Writer
 
 
@@ -26,13 +27,19 @@ class Blocks:
         architecture: Architecture,
         batch: int,
         conditions: Mapping[str, Tensor] | None = None,
+        branches: Branches | None = None,
     ) -> None:
-        """Take the weights to write; ``conditions`` are biases by the name of a block."""
+        """Take the weights to write.
+
+        ``conditions`` are biases by the name of a block, ``branches`` what stands beside layers
+        and is moved by the knob.
+        """
         self.writer = writer
         self.weights = weights
         self.of = architecture
         self.batch = batch
         self._conditions = conditions or {}
+        self._branches = branches
 
     # ---- convolutions ---------------------------------------------------------------------------
 
@@ -49,18 +56,40 @@ class Blocks:
         ahead, below = turned.shape[2] // 2, turned.shape[3] // 2
         if extra_bias is not None:
             bias = bias + extra_bias
-        return self.writer.convolution(
-            name, signal, turned, bias, (ahead, below, ahead, below), strides
-        )
+        pads = (ahead, below, ahead, below)
+        out = self.writer.convolution(name, signal, turned, bias, pads, strides)
+
+        def beside(low: str, down: Tensor) -> str:
+            return self.writer.convolution(
+                low, signal, down.transpose(0, 1, 3, 2), None, pads, strides
+            )
+
+        return self._with_branch(name, out, beside)
 
     def conv1d(self, name: str, signal: str) -> str:
-        """A convolution over frames ``(batch, channels, frames)``."""
+        """A convolution over latents ``(batch, channels, latents, 1)``.
+
+        Written over two dimensions: of quantised convolutions over one, TensorRT's importer
+        reshapes the weights behind their DequantizeLinear and then finds no kernel.
+        """
         weight, bias = self.weights[name + ".weight"], self.weights[name + ".bias"]
-        pad = weight.shape[2] // 2
-        return self.writer.convolution(name, signal, weight, bias, (pad, pad))
+        pads = (weight.shape[2] // 2, 0) * 2
+        out = self.writer.convolution(name, signal, weight[..., None], bias, pads)
+
+        def beside(low: str, down: Tensor) -> str:
+            return self.writer.convolution(low, signal, down[..., None], None, pads)
+
+        return self._with_branch(name, out, beside)
+
+    def _with_branch(self, name: str, out: str, beside: Callable[[str, Tensor], str]) -> str:
+        """A layer's output with what its branch adds; ``beside`` writes the thin convolution."""
+        branch = None if self._branches is None else self._branches.of(name)
+        if self._branches is None or branch is None:
+            return out
+        return self._branches.add(self.writer, name, out, branch, beside)
 
     def narrow(self, name: str, signal: str, level: int) -> str:
-        """The step from a level down to the next: fewer bins, and fewer frames but for the first."""
+        """The step from a level down to the next: fewer bins; fewer frames but for the first."""
         return self.conv2d(name, signal, strides=(1, 4) if level == 0 else (2, 2))
 
     def widen(self, name: str, signal: str, level: int, frames: int, bins: int) -> str:
@@ -71,6 +100,23 @@ class Blocks:
         the multiplications (2/5 for the first level) and give the same sums.
         """
         weight, bias = self.weights[name + ".weight"], self.weights[name + ".bias"]
+        shape = (level, frames, bins)
+        out = self._widened(name, signal, weight, bias, shape)
+
+        def beside(low: str, down: Tensor) -> str:
+            return self._widened(low, signal, down, None, shape)
+
+        return self._with_branch(name, out, beside)
+
+    def _widened(
+        self,
+        name: str,
+        signal: str,
+        weight: Tensor,
+        bias: Tensor | None,
+        shape: tuple[int, int, int],
+    ) -> str:
+        level, frames, bins = shape
         turned = weight.transpose(0, 1, 3, 2)
         up_frames, up_bins = (2, 2) if level > 1 else (1, 4)
         phases = []
@@ -138,7 +184,7 @@ class Blocks:
         return writer.node("Add", name, scaled, shift)
 
     def silu(self, name: str, signal: str) -> str:
-        """x · sigmoid(x)."""
+        """Sigmoid linear unit: x · sigmoid(x)."""
         gate = self.writer.node("Sigmoid", f"{name}/gate", signal)
         return self.writer.node("Mul", f"{name}/silu", signal, gate)
 
@@ -161,11 +207,11 @@ class Blocks:
         return self.attention(name, out, frames, bins) if self.of.attends(level) else out
 
     def block_1d(self, name: str, signal: str, latents: int) -> str:
-        """A residual block over latents ``(batch, channels, latents)``."""
+        """A residual block over latents ``(batch, channels, latents, 1)``."""
         channels = self.weights[name + ".conv1.weight"].shape[0]
-        first = self.norm(f"{name}.norm1", signal, channels, latents)
+        first = self.norm(f"{name}.norm1", signal, channels, latents, 1)
         first = self.conv1d(f"{name}.conv1", self.silu(f"{name}.norm1", first))
-        second = self.norm(f"{name}.norm2", first, channels, latents)
+        second = self.norm(f"{name}.norm2", first, channels, latents, 1)
         second = self.conv1d(f"{name}.conv2", self.silu(f"{name}.norm2", second))
         return self.writer.node("Add", f"{name}/sum", second, signal)
 
@@ -180,16 +226,9 @@ class Blocks:
         bias = self.weights[f"{name}.mha.in_proj_bias"]
         channels = weight.shape[1]
         each = channels // heads
-        scale = np.ones((3 * channels, 1), np.float32)
-        scale[:channels] = 1.0 / np.sqrt(each)
+        scale = query_scale(channels, heads)
         even = self.norm(f"{name}.norm", signal, channels, frames, bins)
-        projected = writer.convolution(
-            f"{name}.mha.in_proj",
-            even,
-            (weight * scale)[:, :, None, None],
-            bias * scale[:, 0],
-            (0, 0, 0, 0),
-        )
+        projected = self._project(f"{name}.mha.in_proj", even, weight * scale, bias * scale[:, 0])
         parts = writer.reshape(
             f"{name}/heads", projected, self.batch, 3 * heads, each, frames * bins
         )
@@ -215,14 +254,30 @@ class Blocks:
         # (batch, heads, frames, bins, each) → (batch, channels, frames, bins)
         turned = writer.node("Transpose", f"{name}/turned", mixed, perm=[0, 1, 4, 2, 3])
         joined = writer.reshape(f"{name}/joined", turned, self.batch, channels, frames, bins)
-        out = writer.convolution(
+        out = self._project(
             f"{name}.mha.out_proj",
             joined,
-            self.weights[f"{name}.mha.out_proj.weight"][:, :, None, None],
+            self.weights[f"{name}.mha.out_proj.weight"],
             self.weights[f"{name}.mha.out_proj.bias"],
-            (0, 0, 0, 0),
         )
         return writer.node("Add", f"{name}/sum", out, signal)
+
+    def _project(self, name: str, signal: str, weight: Tensor, bias: Tensor) -> str:
+        """A matrix ``(out, in)`` at every frame and bin: a convolution of one tap."""
+        none = (0, 0, 0, 0)
+        out = self.writer.convolution(name, signal, weight[:, :, None, None], bias, none)
+
+        def beside(low: str, down: Tensor) -> str:
+            return self.writer.convolution(low, signal, down[:, :, None, None], None, none)
+
+        return self._with_branch(name, out, beside)
+
+
+def query_scale(channels: int, heads: int) -> Tensor:
+    """1/√d for the queries' rows of an attention's input projection, ``(3 · channels, 1)``."""
+    scale = np.ones((3 * channels, 1), np.float32)
+    scale[:channels] = 1.0 / np.sqrt(channels // heads)
+    return scale
 
 
 def _phase(weight: Tensor, axis: int, factor: int, phase: int) -> tuple[Tensor, int, int]:

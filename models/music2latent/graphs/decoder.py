@@ -7,11 +7,13 @@ a consistency model (c_skip, c_out, c_in; Song et al. 2023) are in the first and
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 
+from models.music2latent.adapters import Adapter
 from models.music2latent.architecture import (
     DATA_CHANNELS,
     Architecture,
@@ -19,32 +21,49 @@ from models.music2latent.architecture import (
     Weights,
     recognise,
 )
-from models.music2latent.graphs.blocks import Blocks
+from models.music2latent.graphs.blocks import Blocks, query_scale
+from models.music2latent.graphs.branches import Branches
 from models.music2latent.graphs.encoder import whole_latents
 from models.music2latent.graphs.writer import Writer
 
+Wide = npt.NDArray[np.float64]
 
-def decoder_onnx(weights: Weights, window_frames: int) -> onnx.ModelProto:
+
+def decoder_onnx(
+    weights: Weights, window_frames: int, adapters: tuple[Adapter, Adapter] | None = None
+) -> onnx.ModelProto:
     """``latents`` ``(1, channels, frames / 8)`` and ``noise`` to ``spectra``.
 
-    Both are ``(1, 2, bins, frames)``; ``noise`` is standard normal. Raises ``ModelError`` for
-    weights of another architecture, ``ValueError`` for a window that is not a whole number of
-    latents.
+    Both are ``(1, 2, bins, frames)``; ``noise`` is standard normal. With the adapters of tone A
+    and tone B there is a third input, ``position`` ``(1, 1, 1, 1)``, which moves from the one to
+    the other. Raises ``ModelError`` for weights of another architecture, ``ValueError`` for a
+    window that is not a whole number of latents.
     """
     of = recognise(weights)
     latents = whole_latents(window_frames, of.frames_per_latent)
-    return _Decoder(weights, of, window_frames, latents).write()
+    return _Decoder(weights, of, window_frames, latents, adapters).write()
 
 
 class _Decoder:
-    def __init__(self, weights: Weights, of: Architecture, frames: int, latents: int) -> None:
+    def __init__(
+        self,
+        weights: Weights,
+        of: Architecture,
+        frames: int,
+        latents: int,
+        adapters: tuple[Adapter, Adapter] | None,
+    ) -> None:
         self._of, self._frames, self._latents = of, frames, latents
         self._writer = Writer("decoder")
         sigma = _AtSigma(weights, of)
         self._weights = sigma.folded()
         self._sigma = sigma
         conditions = {name: sigma.condition(name) for name in sigma.blocks()}
-        self._net = Blocks(self._writer, self._weights, of, 1, conditions)
+        branches = None
+        if adapters is not None:
+            position = self._writer.input("position", (1, 1, 1, 1))
+            branches = Branches(self._writer, position, adapters, sigma.folds(of.heads))
+        self._net = Blocks(self._writer, self._weights, of, 1, conditions, branches)
 
     def write(self) -> onnx.ModelProto:
         of, writer = self._of, self._writer
@@ -69,7 +88,8 @@ class _Decoder:
     def _pyramid(self, latents: str) -> list[str]:
         """What the latents say, at every level; 0 is the one with all bins."""
         of, writer, net = self._of, self._writer, self._net
-        signal = net.conv1d("decoder.conv_inp", latents)
+        shape = (1, of.latent_channels, self._latents, 1)
+        signal = net.conv1d("decoder.conv_inp", writer.reshape("latents/column", latents, *shape))
         for block in range(of.bottleneck_blocks):
             signal = net.block_1d(f"decoder.bottleneck_layers.{block}", signal, self._latents)
         signal = net.conv1d("decoder.conv_out_bottleneck", signal)
@@ -165,7 +185,17 @@ class _AtSigma:
             folded[name] = self._weights[name] * np.float32(self._out)
         return folded
 
-    def _mlp(self, name: str, signal: np.ndarray) -> np.ndarray:
+    def folds(self, heads: int) -> Callable[[str], Tensor | float]:
+        """What a layer's output is multiplied by, beyond its stored weights; ``(out, 1)`` or 1."""
+
+        def fold(layer: str) -> Tensor | float:
+            if layer.endswith(".mha.in_proj"):
+                return query_scale(self._weights[f"{layer}_weight"].shape[1], heads)
+            return {"conv_inp": self._in, "conv_out": self._out}.get(layer, 1.0)
+
+        return fold
+
+    def _mlp(self, name: str, signal: Wide) -> Wide:
         """Linear layers with SiLU after each but a third, which is a scale's last."""
         for layer in (0, 2, 4):
             if f"{name}.{layer}.weight" not in self._weights:
@@ -175,12 +205,12 @@ class _AtSigma:
                 signal = signal / (1.0 + np.exp(-signal))
         return signal
 
-    def _linear(self, name: str, signal: np.ndarray) -> np.ndarray:
+    def _linear(self, name: str, signal: Wide) -> Wide:
         weight = self._weights[name + ".weight"].astype(np.float64)
         return weight @ signal + self._weights[name + ".bias"]
 
 
-def _sine_embedding(value: float, size: int) -> np.ndarray:
+def _sine_embedding(value: float, size: int) -> Wide:
     """Sines, then cosines, of ``value`` at ``size / 2`` frequencies from 1 to 1/10000."""
     half = size // 2
     phases = value * (1e-4) ** (np.arange(half) / (half - 1))

@@ -38,13 +38,14 @@ def encoder_onnx(weights: Weights, window_frames: int, batch: int = TONES) -> on
     signal = net.norm("encoder.prenorm_1d_to_2d", signal, channels, frames, bins)
     # The checkpoint's columns run over channels, then bins.
     signal = writer.node("Transpose", "encoder.narrow/turned", signal, perm=[0, 1, 3, 2])
-    signal = writer.reshape("encoder.narrow", signal, batch, channels * bins, latents)
+    signal = writer.reshape("encoder.narrow", signal, batch, channels * bins, latents, 1)
     signal = net.conv1d("encoder.bottleneck_layers.0", signal)
     for block in range(of.bottleneck_blocks):
         signal = net.block_1d(f"encoder.bottleneck_layers.{block + 1}", signal, latents)
-    signal = net.norm("encoder.norm_out", signal, of.bottleneck_base_channels, latents)
+    signal = net.norm("encoder.norm_out", signal, of.bottleneck_base_channels, latents, 1)
     signal = net.conv1d("encoder.conv_out", net.silu("encoder.norm_out", signal))
     signal = writer.node("Tanh", "encoder.latents", signal)
+    signal = writer.reshape("latents/flat", signal, batch, of.latent_channels, latents)
     writer.output("latents", signal, (batch, of.latent_channels, latents))
     return writer.model()
 

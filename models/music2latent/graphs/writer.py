@@ -48,7 +48,7 @@ class Writer:
 
     def weight(self, name: str, value: npt.NDArray[np.float32] | npt.NDArray[np.int64]) -> str:
         """A constant under a name of its own."""
-        self._initializers.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        self._initializers.append(numpy_helper.from_array(np.array(value, order="C"), name))
         return name
 
     def scalar(self, value: float) -> str:
