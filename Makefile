@@ -9,14 +9,14 @@ SETUP := deploy/host-setup
 PACKAGES := models device build deploy hil tests
 
 # build/ is a folder, so every target is declared to be none.
-.PHONY: help run test check lint types imports resolve fmt bench evaluate train hil soak \
-	setup lock clean distclean \
+.PHONY: help run test test-torch check lint types imports resolve fmt bench evaluate train fetch \
+	bundle hil soak setup lock clean distclean \
 	$(PACKAGES)
 
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # INPUT and PRESET reach the recipe through the environment: a path may hold spaces and quotes.
 run: ## Play a riff, or INPUT=my.wav [PRESET=my.toml], on the simulated board; out/run
@@ -27,6 +27,10 @@ run: ## Play a riff, or INPUT=my.wav [PRESET=my.toml], on the simulated board; o
 test: ## Run the tests: no hardware, minutes
 	@$(SETUP) test
 	@$(PY) -m pytest
+
+test-torch: ## The tests that need torch and the music2latent package; gigabytes on x86-64
+	@$(SETUP) torch
+	@$(PY) -m pytest -m torch
 
 check: lint types imports resolve ## Lint, types, import contracts, and that the locked requirements resolve
 
@@ -65,6 +69,16 @@ evaluate: ## How near the tones in between come, against the crossfade; out/eval
 train: ## Train the stage network anew, ARGS="..." as python -m models train --help says
 	@$(SETUP) training
 	@$(PY) -m models train $(ARGS)
+
+fetch: ## Get the studio engine's official weights, after asking: CC BY-NC 4.0, non-commercial
+	@$(SETUP) music2latent
+	@$(PY) -m build fetch $(ARGS)
+
+# A checkpoint as .safetensors is read without torch. CHECKPOINT and OUT go through the environment.
+bundle: ## Make a studio bundle of CHECKPOINT=weights.pt, ARGS="..." passed on; OUT=out/bundle
+	@: "$${CHECKPOINT:?names no file; give the weights that make fetch gets}"
+	@$(SETUP) $(if $(filter %.safetensors,$(CHECKPOINT)),build,music2latent)
+	@$(PY) -m build bundle --checkpoint "$$CHECKPOINT" --out "$${OUT:-out/bundle}" $(ARGS)
 
 hil: ## The bench suites; not in this version, so this fails
 	@echo "The bench suites (hil/) are not in this version of Purga: nothing was run." >&2

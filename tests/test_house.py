@@ -110,6 +110,8 @@ def test_locked_versions_are_the_installed_ones() -> None:
 
 def test_project_depends_on_what_is_locked() -> None:
     assert PROJECT["project"]["dependencies"] == wanted("run")
+    for name, extra in PROJECT["project"]["optional-dependencies"].items():
+        assert extra == [line for line in wanted(name) if line not in wanted("run")]
     assert set(wanted("board")) & set(wanted("run")) == set()
     assert "torch" not in wanted("run") + wanted("test") + wanted("board")
 
@@ -192,6 +194,14 @@ SEEDS = {
     ),
     "TensorRT and CUDA live in models.plan": ("build/engine.py", "import tensorrt"),
     "pedalboard lives in device.sound.blocks": ("device/sound/chorus.py", "import pedalboard"),
+    "torch lives where one trains, and where a checkpoint is read": (
+        "models/music2latent/seeded.py",
+        "def load():\n    import torch.nn",
+    ),
+    "music2latent and the hub's client have one home each": (
+        "models/music2latent/fetching.py",
+        "import huggingface_hub, music2latent.models",
+    ),
 }
 # What brings the lazy module above into device's reach.
 CHAIN = {"device/reaches_lazy.py": "import models.lazy"}
@@ -251,8 +261,8 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_help_lists_every_target() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"^([a-z]+):", makefile, re.M))
-    listed = set(re.findall(r"^  make ([a-z]+) ", make("help").stdout, re.M))
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.M))
+    listed = set(re.findall(r"^  make ([a-z-]+) ", make("help").stdout, re.M))
     assert listed == targets
     asked_for = "help run test check bench hil soak setup lock clean"
     assert targets >= set(asked_for.split())
@@ -264,7 +274,7 @@ def test_every_target_runs_though_a_folder_has_its_name() -> None:
     declared = re.search(r"^\.PHONY: ((?:.*\\\n)*.*)$", makefile, re.M)
     assert declared is not None
     phony = set(declared[1].replace("\\\n", " ").replace("$(PACKAGES)", "models build hil").split())
-    assert phony >= {"build", *re.findall(r"^([a-z]+):", makefile, re.M)}
+    assert phony >= {"build", *re.findall(r"^([a-z-]+):", makefile, re.M)}
 
 
 def test_run_takes_an_input_with_spaces_and_quotes() -> None:
@@ -280,11 +290,11 @@ def test_bench_suites_fail_honestly() -> None:
     assert "not in this version" in done.stderr
 
 
-def test_ci_runs_checks_then_tests() -> None:
+def test_ci_runs_checks_then_tests_then_those_that_need_torch() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     commands = [line for line in script.read_text().splitlines() if line.startswith("make ")]
-    assert [command.split()[1] for command in commands] == ["check", "test"]
+    assert [command.split()[1] for command in commands] == ["check", "test", "test-torch"]
     assert "set -euo pipefail" in script.read_text()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="training needs torch (requirements/training.txt)")
+torch = pytest.importorskip("torch", reason="training needs torch (make test-torch)")
 
 from models.errors import ModelError  # noqa: E402
 from models.quality import log_spectral_distance  # noqa: E402
@@ -17,6 +17,8 @@ from models.stage.material import POSITIONS  # noqa: E402
 from models.stage.shape import Shape  # noqa: E402
 from models.stage.train import SEGMENT_FRAMES, Material, Plan, Training  # noqa: E402
 from models.units import Audio  # noqa: E402
+
+pytestmark = pytest.mark.torch
 
 FRAMES = SEGMENT_FRAMES + 1000
 
