@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 
 from device.sound.morph import Crossfade, MorphEngine, Studio
 from device.sound.morph.studio import StudioTiming
-from models.manifest import Bundle, write_bundle
+from models.manifest import Bundle, Kind, Precision, write_bundle
 from models.morph import Positions
 from models.music2latent.architecture import TINY, random_weights
 from models.music2latent.graphs.decoder import decoder_onnx
@@ -94,7 +95,7 @@ def steepest(sound: Audio) -> float:
 def tiny_bundle(folder: Path) -> Bundle:
     """A bundle of the whole architecture with few channels and random weights, in fp32."""
     weights = random_weights(TINY, 1)
-    models = {
+    models: dict[tuple[Kind, Precision], onnx.ModelProto] = {
         ("encoder", "fp32"): encoder_onnx(weights, 16),
         ("decoder", "fp32"): decoder_onnx(weights, 16),
     }
