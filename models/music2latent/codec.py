@@ -238,15 +238,17 @@ class _Graph:
             ) from error
         asked = [_as_pair(provider) for provider in providers]
         try:
-            # ONNX Runtime would only warn, and take the CPU.
+            # ONNX Runtime would only warn, or print, and take the CPU.
             for name, _ in asked:
                 if name not in onnxruntime.get_available_providers():
                     raise ValueError(f"{name} is not in this ONNX Runtime")
-            self._session = onnxruntime.InferenceSession(content, options, providers=asked)
+            self._session = onnxruntime.InferenceSession(
+                content, options, providers=asked, enable_fallback=0
+            )
+            # Kept for starting the session again elsewhere: as many bytes as the file has.
+            self._session._model_bytes = None
             if self.provider != asked[0][0]:
                 raise ValueError(f"{asked[0][0]} did not start")
-            # Otherwise a run that fails on the GPU is tried again on the CPU, silently.
-            self._session.disable_fallback()
             self.inputs = {value.name: _shape(value) for value in self._session.get_inputs()}
             outputs = {value.name: _shape(value) for value in self._session.get_outputs()}
             if set(outputs) != {target}:

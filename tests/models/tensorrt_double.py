@@ -26,7 +26,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-GPU_NAME, MULTIPROCESSORS = b"Orin", 8
+GPU_NAME = b"Orin"
 
 
 @dataclass
@@ -36,6 +36,7 @@ class Bench:
     version: str = "10.3.0"
     gpus: int = 1
     driver: int = 13000
+    multiprocessors: int = 8
     refuse: tuple[str, ...] = ()
     """Operators that the parser does not read."""
     out_of_memory: bool = False
@@ -101,7 +102,7 @@ def _runtime(bench: Bench) -> types.ModuleType:
         name: bytes = GPU_NAME
         major: int = 8
         minor: int = 7
-        multiProcessorCount: int = MULTIPROCESSORS  # noqa: N815
+        multiProcessorCount: int = bench.multiprocessors  # noqa: N815
 
     def take(where: str, size: int) -> tuple:
         block = (ctypes.c_char * size)()

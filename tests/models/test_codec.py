@@ -1,5 +1,6 @@
 """The codec on ONNX Runtime: what goes in, what comes out, and what is refused."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,6 +88,14 @@ def test_a_codec_says_its_window_its_shapes_and_what_runs() -> None:
     assert codec.latents_shape == LATENTS
     assert codec.provider == "ONNX Runtime CPU"
     assert codec.why == ("no TensorRT here",)
+
+
+def test_a_codec_keeps_no_copy_of_the_files() -> None:
+    encoder, decoder = small_encoder().SerializeToString(), small_decoder().SerializeToString()
+    before = [sys.getrefcount(content) for content in (encoder, decoder)]
+    codec = OnnxCodec(encoder, decoder)
+    assert [sys.getrefcount(content) for content in (encoder, decoder)] == before
+    assert codec.window_frames == WINDOW
 
 
 def test_as_many_threads_compute_as_the_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,10 +235,29 @@ def test_a_provider_that_does_not_start_is_an_error_not_the_cpu(
     monkeypatch.setattr(
         onnxruntime,
         "InferenceSession",
-        lambda content, options, providers: real(content, options, providers=[CPU]),
+        lambda content, options, providers, **rest: real(content, options, [CPU], **rest),
     )
     with pytest.raises(ModelError, match=f"{CUDA} did not start"):
         _codec(providers=[CUDA, CPU])
+
+
+def test_a_session_that_fails_on_a_gpu_is_not_tried_again_on_the_cpu(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """ONNX Runtime would, and print so where a command's JSON goes."""
+    session = onnxruntime.InferenceSession
+    real = session._create_inference_session
+
+    def create(self, providers, options, disabled=None):
+        if CUDA in (names := [each if isinstance(each, str) else each[0] for each in providers]):
+            raise RuntimeError("CUDA failure 35: driver version is insufficient")
+        return real(self, names, options, disabled)
+
+    monkeypatch.setattr(session, "_create_inference_session", create)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+    with pytest.raises(ModelError, match="CUDA failure 35"):
+        _codec(providers=[CUDA, CPU])
+    assert capsys.readouterr().out == ""
 
 
 def test_a_run_that_fails_is_a_codec_error() -> None:

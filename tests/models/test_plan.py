@@ -235,9 +235,12 @@ def test_a_gpu_without_memory_is_one_sentence_and_gives_back_the_rest(
 ) -> None:
     _build(bundle, plans)
     bench.failing["cudaMallocHost"] = 2
-    with pytest.raises(PlanError, match="cudaErrorMemoryAllocation"):
+    # Whoever keeps the error keeps no memory of the GPU's.
+    with pytest.raises(PlanError, match="cudaErrorMemoryAllocation") as caught:
         open_plans(bundle, "int8", plans)
+    assert caught
     assert not bench.memory
+    assert not bench.streams
 
 
 # ---- the cache ----------------------------------------------------------------------------------
@@ -255,8 +258,8 @@ def test_a_plan_that_is_there_is_not_built_again(
 
 @pytest.mark.parametrize(
     "change",
-    [{"version": "10.4.0"}, {"driver": 13010}],
-    ids=["another TensorRT", "another driver"],
+    [{"version": "10.4.0"}, {"driver": 13010}, {"multiprocessors": 16}],
+    ids=["another TensorRT", "another driver", "another module"],
 )
 def test_plans_of_another_device_are_not_used_and_stay(
     monkeypatch: pytest.MonkeyPatch, bench: Bench, bundle: Bundle, plans: PlanCache, change: dict
@@ -267,6 +270,19 @@ def test_plans_of_another_device_are_not_used_and_stay(
     with pytest.raises(PlanError, match="There is no plan"):
         open_plans(bundle, "int8", plans)
     assert set(plans.folder.glob("*.plan")) == before
+
+
+def test_a_plan_under_another_devices_name_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, bench: Bench, bundle: Bundle, plans: PlanCache
+) -> None:
+    _build(bundle, plans)
+    theirs = [plans.plan_file(key) for key in plan.plan_keys(bundle, "int8")]
+    install(monkeypatch, Bench(multiprocessors=16))
+    for key, file in zip(plan.plan_keys(bundle, "int8"), theirs, strict=True):
+        for suffix in (".plan", ".json"):
+            file.with_suffix(suffix).rename(plans.plan_file(key).with_suffix(suffix))
+    with pytest.raises(PlanError, match="does not say what it was built from"):
+        open_plans(bundle, "int8", plans)
 
 
 def test_another_system_release_makes_plans_strangers(
@@ -344,17 +360,18 @@ def test_a_folder_that_takes_no_files_is_one_sentence(
         provide_plan(bundle, "encoder", "int8", PlanCache(tmp_path / "plans"), BuildSettings())
 
 
+@pytest.mark.parametrize("at", ["fsync", "replace"])
 def test_a_write_that_fails_leaves_the_old_plan(
-    monkeypatch: pytest.MonkeyPatch, bench: Bench, bundle: Bundle, plans: PlanCache
+    monkeypatch: pytest.MonkeyPatch, bench: Bench, bundle: Bundle, plans: PlanCache, at: str
 ) -> None:
     _build(bundle, plans)
     (key, _) = plan.plan_keys(bundle, "int8")
     before = {file.name: file.read_bytes() for file in plans.folder.iterdir()}
 
-    def full(handle: int) -> None:
+    def full(*what: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("models.plans.cache.os.fsync", full)
+    monkeypatch.setattr(f"models.plans.cache.os.{at}", full)
     with pytest.raises(PlanError, match="No space left"):
         plans.write_plan(key, BuildSettings(), b"another", 1.0)
     assert {file.name: file.read_bytes() for file in plans.folder.iterdir()} == before
@@ -392,10 +409,11 @@ def test_plans_that_do_not_reproduce_the_golden_pair_are_never_used(
     install(monkeypatch, bench)
     _build(bundle, plans)
     for _ in range(2):
-        with pytest.raises(PlanError, match="does not reproduce the golden pair: The "):
+        with pytest.raises(PlanError, match="does not reproduce the golden pair: The ") as caught:
             open_plans(bundle, "int8", plans)
+        assert caught
+        assert not bench.memory
         bench.gain = 1.0  # the verdict stands: it was on these plans
-    assert not bench.memory
 
 
 def test_a_plan_built_anew_is_judged_anew(
