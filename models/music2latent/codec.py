@@ -1,7 +1,8 @@
 """Running the two graphs: spectra to latents and back, whatever library computes it.
 
 ``Codec`` is what the stream asks of an engine. ``OnnxCodec`` is ONNX Runtime's, on the CPU or on a
-GPU provider; ``models.plan`` adds TensorRT's and chooses between them.
+GPU provider; ``models.plan`` adds TensorRT's and chooses between them. On the CPU half-precision
+and int8 graphs are rewritten first (``graphs.cpu``).
 
 Spectra are compressed short-time spectra, real and imaginary part as two channels, float32,
 ``(tones, 2, bins, window_frames)``; latents are the encoder's tanh, −1 … 1,
@@ -15,9 +16,11 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import onnxruntime
 
 from models.errors import ModelError, PurgaError
+from models.music2latent.graphs.cpu import for_cpu
 
 Array = npt.NDArray[np.float32]
 
@@ -242,8 +245,17 @@ class _Graph:
             for name, _ in asked:
                 if name not in onnxruntime.get_available_providers():
                     raise ValueError(f"{name} is not in this ONNX Runtime")
+            disabled = []
+            if asked[0][0] == CPU:
+                content = for_cpu(onnx.load_model_from_string(content)).SerializeToString()
+                # It would turn every integer convolution's layout, and turn it back after it.
+                disabled = ["NhwcTransformer"]
             self._session = onnxruntime.InferenceSession(
-                content, options, providers=asked, enable_fallback=0
+                content,
+                options,
+                providers=asked,
+                disabled_optimizers=disabled,
+                enable_fallback=0,
             )
             # Kept for starting the session again elsewhere: as many bytes as the file has.
             self._session._model_bytes = None

@@ -5,11 +5,11 @@ and back, and symmetric int8 activations have no fast kernel on x86. So:
 
 - half-precision tensors become fp32 (stored values stay those of the file);
 - activations rounded to int8 about 0 become uint8 about 128: the same steps, the same values;
-- a convolution between two such is written as QLinearConv, whose output is rounded to 8 bits as
-  well. Its range is in the file's metadata (``build.quantise`` writes it there).
+- a convolution of such activations is written as QLinearConv, whose output is rounded to 8 bits
+  as well, within the range that the file's metadata gives (``build.quantise`` writes it there).
 
-The first two change no value; the third adds rounding that the GPU's graph does not have, which the
-bundle's certificate states beside it.
+The first two change no value; the third adds rounding that the GPU's graph does not have, so
+``build verify`` judges on each machine what runs there.
 """
 
 import json
@@ -121,9 +121,19 @@ def _to_integer_convolutions(model: onnx.ModelProto) -> None:
             if covered is not None:
                 made += _integer(node, dequantised, covered, stored)
                 continue
+        elif node.op_type == "DequantizeLinear":
+            # A weight of a layer that stays in floating point, or is left so just below.
+            stored.add(node.output[0], _dequantised(node, stored))
+            continue
         made.append(node)
     _replace(model, _live(made, [value.name for value in model.graph.output]))
     stored.drop_unused()
+
+
+def _dequantised(node: onnx.NodeProto, stored: _Stored) -> np.ndarray[Any, Any]:
+    whole, scale = stored[node.input[0]], stored[node.input[1]]
+    along = (-1,) + (1,) * (whole.ndim - 1)
+    return np.asarray(whole * scale.reshape(along), np.float32)
 
 
 def _is_integer(
