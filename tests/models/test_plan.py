@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
@@ -21,7 +22,7 @@ from models.music2latent.codec import CPU, CUDA, TENSORRT, CodecError, OnnxCodec
 from models.plan import open_codec, open_plans, provide_plan, start_provider, this_device
 from models.plans.cache import BuildSettings, PlanCache, PlanError
 from models.plans.codec import TensorRtCodec
-from tests.build.bundles import BINS, CHANNELS, WINDOW, small_bundle
+from tests.build.bundles import BINS, CHANNELS, WINDOW, run, small_bundle
 from tests.models.tensorrt_double import Bench, install, uninstall
 
 SPECTRA, LATENTS, TARGET = (2, 2, BINS, WINDOW), (2, CHANNELS, WINDOW // 8), (1, 2, BINS, WINDOW)
@@ -162,19 +163,18 @@ def test_plans_compute_what_the_graphs_do(
 ) -> None:
     install(monkeypatch, Bench(version=version))
     _build(bundle, plans)
-    codec, cpu = open_plans(bundle, "int8", plans), _cpu(bundle)
+    codec = open_plans(bundle, "int8", plans)
+    graphs = {kind: onnx.load(bundle.model(kind, "int8")) for kind in ("encoder", "decoder")}
     assert codec.provider == "TensorRT " + ".".join(version.split(".")[:2])
     assert codec.window_frames == WINDOW
     for seed in (1, 2):
         spectra, noise = _normal(seed, *SPECTRA), _normal(seed + 10, *TARGET)
-        made, expected = (np.zeros(LATENTS, np.float32) for _ in range(2))
-        codec.encode(spectra, made)
-        cpu.encode(spectra, expected)
-        np.testing.assert_array_equal(made, expected)
-        sound, wanted = (np.zeros(TARGET, np.float32) for _ in range(2))
-        codec.decode(made[:1], noise, 0.5, sound)
-        cpu.decode(made[:1], noise, 0.5, wanted)
-        np.testing.assert_array_equal(sound, wanted)
+        latents, decoded = np.zeros(LATENTS, np.float32), np.zeros(TARGET, np.float32)
+        codec.encode(spectra, latents)
+        np.testing.assert_array_equal(latents, run(graphs["encoder"], spectra=spectra))
+        codec.decode(latents[:1], noise, 0.5, decoded)
+        expected = run(graphs["decoder"], latents=latents[:1], noise=noise)
+        np.testing.assert_array_equal(decoded, expected)
 
 
 def test_the_live_stream_goes_first_and_whoever_waits_sleeps(

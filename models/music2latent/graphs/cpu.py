@@ -132,8 +132,16 @@ def _to_integer_convolutions(model: onnx.ModelProto) -> None:
 
 def _dequantised(node: onnx.NodeProto, stored: _Stored) -> np.ndarray[Any, Any]:
     whole, scale = stored[node.input[0]], stored[node.input[1]]
-    along = (-1,) + (1,) * (whole.ndim - 1)
-    return np.asarray(whole * scale.reshape(along), np.float32)
+    if scale.ndim:
+        along = [1] * whole.ndim
+        along[_axis(node)] = -1
+        scale = scale.reshape(along)
+    return np.asarray(whole * scale, np.float32)
+
+
+def _axis(node: onnx.NodeProto) -> int:
+    """Along which a DequantizeLinear has a scale for each place; ONNX's default is 1."""
+    return next((each.i for each in node.attribute if each.name == "axis"), 1)
 
 
 def _is_integer(
@@ -142,7 +150,9 @@ def _is_integer(
     rounded: Mapping[str, onnx.NodeProto],
 ) -> bool:
     signal, weight = (dequantised.get(name) for name in node.input[:2])
-    return signal is not None and weight is not None and signal.input[0] in rounded
+    if signal is None or weight is None or signal.input[0] not in rounded:
+        return False
+    return weight.input[0] not in rounded and _axis(weight) == 0
 
 
 def _integer(
