@@ -149,12 +149,12 @@ class AdapterTraining:
         self.step += 1
         return float(loss.detach())
 
-    @torch.no_grad()
     def judge(self, noise_seed: int) -> float:
         """Mean distance over a few windows spread over the recordings, under noise of this seed."""
         rng = np.random.default_rng([noise_seed, 2**32 - 1])  # no step's
         spread = np.linspace(0, len(self._windows) - 1, min(_JUDGED, len(self._windows)))
-        found = [float(self._distance(self._windows[int(at)], rng)) for at in spread]
+        with torch.no_grad():
+            found = [float(self._distance(self._windows[int(at)], rng)) for at in spread]
         return float(np.mean(found))
 
     def adapter(self, note: str = "") -> Adapter:
