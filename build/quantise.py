@@ -70,14 +70,6 @@ class Graph:
     left: list[Layer]
 
 
-def quantise_graph(
-    kind: Kind, model: onnx.ModelProto, ranges: Ranges, feeds: Sequence[Feed], trials: int
-) -> tuple[list[Layer], onnx.ModelProto]:
-    """Every layer's cost in int8, and the graph in half precision. Raises ``ModelError``."""
-    _check_fits_half(kind, ranges)
-    return measure_layers(model, ranges.inputs, feeds[:trials], kind), to_half(model)
-
-
 def int8_graph(
     kind: Kind,
     model: onnx.ModelProto,
@@ -120,7 +112,9 @@ def quantise(work: Work, trials: int, limits: Limits) -> Certificate:
     truths = {kind: _outputs(models[kind], judged[kind]) for kind in KINDS}
     graphs: dict[Kind, Graph] = {}
     for kind in KINDS:
-        found, half = quantise_graph(kind, models[kind], ranges[kind], judged[kind], trials)
+        _check_fits_half(kind, ranges[kind])
+        half = to_half(models[kind])
+        found = measure_layers(models[kind], ranges[kind].inputs, judged[kind][:trials], kind)
         graphs[kind] = _within_limits(
             kind, models[kind], half, ranges[kind], found, judged[kind], truths[kind], limits
         )

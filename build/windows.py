@@ -125,8 +125,18 @@ def along_the_knob(decoder: onnx.ModelProto, feeds: Sequence[Feed]) -> list[Feed
     ]
 
 
-def _read(file: Path) -> Audio:
-    return read_sound_at(file, NETWORK_RATE_HZ, [])[:, : int(_PHRASE_S * NETWORK_RATE_HZ)]
+def tones_of(rate_hz: int) -> tuple[Audio, Audio]:
+    """One performance in two tones, ``(1, frames)`` each: what measurements are made on."""
+    phrase = riff(rate_hz)
+    if REAL_PHRASES.is_dir():
+        file = sorted(REAL_PHRASES.glob("*.flac"))[0]
+        phrase = _read(file, rate_hz)
+    preset = read_preset(ROOT / "device" / "presets" / f"{PRESETS[0]}.toml")
+    return _tones(phrase, preset, rate_hz)
+
+
+def _read(file: Path, rate_hz: int = NETWORK_RATE_HZ) -> Audio:
+    return read_sound_at(file, rate_hz, [])[:, : int(_PHRASE_S * rate_hz)]
 
 
 def _bar(pairs: Sequence[tuple[tuple[str, Audio], Preset]]) -> Iterable:
@@ -134,13 +144,18 @@ def _bar(pairs: Sequence[tuple[tuple[str, Audio], Preset]]) -> Iterable:
 
 
 def _take(name: str, phrase: Audio, preset: Preset) -> _Take:
+    tones = _tones(phrase, preset, NETWORK_RATE_HZ)
+    return _Take(f"{name} by {preset.name}", spectra_of(np.concatenate(tones)))
+
+
+def _tones(phrase: Audio, preset: Preset, rate_hz: int) -> tuple[Audio, Audio]:
     sides: tuple[Side, Side] = ("a", "b")
     tones = []
     for side in sides:
         chain = preset.chain(side)
-        chain.prepare(NETWORK_RATE_HZ, PROBE_PERIOD_FRAMES)
+        chain.prepare(rate_hz, PROBE_PERIOD_FRAMES)
         tones.append(played(chain.process, phrase, chain.latency_frames))
-    return _Take(f"{name} by {preset.name}", spectra_of(np.concatenate(tones)))
+    return tones[0], tones[1]
 
 
 def spectra_of(tones: Audio) -> Array:
