@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ from models.music2latent.adapters import (
 )
 from models.music2latent.architecture import OFFICIAL, TINY, Tensor, random_weights, shapes
 from models.music2latent.checkpoint import weights_sha256
+from models.music2latent.graphs import decoder_onnx
 
 WEIGHTS = random_weights(TINY, 3)
 BASE = weights_sha256(WEIGHTS)
@@ -232,3 +234,40 @@ def test_an_adapter_that_is_not_there_is_named(tmp_path: Path) -> None:
         read_adapter(tmp_path / "a.safetensors")
     with pytest.raises(ModelError, match="is a folder"):
         read_adapter(tmp_path)
+
+
+# ---- in the graph -------------------------------------------------------------------------------
+
+
+def decoded(model: Any, **inputs: Tensor) -> Tensor:
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    (spectra,) = session.run(None, inputs)
+    return np.asarray(spectra)
+
+
+def gentle(seed: int, rank: int) -> Adapter:
+    """An adapter that changes weights by about their own size, as one that was learnt."""
+    one = adapter(seed, rank, alpha=float(rank))
+    factors = {
+        name: (down / np.float32(np.sqrt(down[0].size)), np.float32(0.1) * up)
+        for name, (down, up) in one.factors.items()
+    }
+    return replace(one, factors=factors)
+
+
+def test_the_knob_moves_the_graph_between_two_adapters() -> None:
+    """The branches beside the layers are the weights of ``between``, at every position."""
+    a, b = gentle(1, 2), gentle(2, 3)
+    rng = np.random.default_rng(3)
+    latents = rng.uniform(-1.0, 1.0, (1, TINY.latent_channels, 1)).astype(np.float32)
+    given = {"latents": latents, "noise": rng.standard_normal((1, 2, TINY.bins, 8), np.float32)}
+    two_sided = decoder_onnx(WEIGHTS, 8, (a, b))
+    base = decoded(decoder_onnx(WEIGHTS, 8), **given)
+    for position in (0.0, 0.3, 1.0):
+        at = np.full((1, 1, 1, 1), position, np.float32)
+        found = decoded(two_sided, **given, position=at)
+        wanted = decoded(decoder_onnx(between(WEIGHTS, a, b, position), 8), **given)
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+        assert np.abs(wanted - base).max() > 0.05 * np.abs(wanted).max(), "it changes something"

@@ -196,6 +196,7 @@ def test_a_window_has_its_frames_noise_wherever_it_was_before(
 # ---- the package --------------------------------------------------------------------------------
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("precision", ["double", "single"])
 def test_it_equals_the_package_there_and_back(precision: str) -> None:
     torch = pytest.importorskip("torch", reason="torch is not installed")
