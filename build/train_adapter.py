@@ -48,6 +48,8 @@ def train(given: argparse.Namespace) -> dict[str, object]:
         ) from error
     if given.out.suffix != SAFETENSORS:
         raise ModelError(f"{given.out}: an adapter's name must end in {SAFETENSORS}.")
+    if given.device == "cuda" and not torch.cuda.is_available():
+        raise ModelError("--device cuda was given, but there is no GPU that torch can use.")
     torch.set_num_threads(given.threads)
     plan = Plan(
         rank=given.rank,
@@ -101,7 +103,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, default=1e-3, help="step of the optimiser")
     parser.add_argument("--threads", type=int, default=1, help="one is as fast as two, mostly")
     parser.add_argument(
-        "--device", default="cpu", help="cpu, or cuda: fast, but not repeatable to the bit"
+        "--device",
+        default="cpu",
+        choices=("cpu", "cuda"),
+        help="cuda is fast, but not repeatable to the bit",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     given = parser.parse_args(arguments)

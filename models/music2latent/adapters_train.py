@@ -9,7 +9,7 @@ itself was trained. The modules are the authors' own, from the package music2lat
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from models.commands import PackageMissingError
-from models.errors import ModelError
+from models.errors import ModelError, PurgaError
 from models.music2latent.adapters import HIGHEST_RANK, Adapter, adapts
 from models.music2latent.architecture import OFFICIAL, Weights
 from models.music2latent.architecture import Tensor as Array
@@ -32,6 +32,12 @@ QUIETEST_DB = -40.0
 _WARM_STEPS = 10
 _RATE_LAST = 0.02
 _JUDGED = 4
+
+
+class TrainingError(PurgaError, ArithmeticError):
+    """A training that came to nothing."""
+
+    exit_code: ClassVar[int] = 1
 
 
 @dataclass(frozen=True)
@@ -135,10 +141,18 @@ class AdapterTraining:
         self._optimiser = torch.optim.Adam(trained, lr=plan.rate) if trained else None
 
     def advance(self) -> float:
-        """One step; the distance before it, on a window and noise drawn by seed and step."""
+        """One step; the distance before it, on a window and noise drawn by seed and step.
+
+        Raises ``TrainingError`` where the distance is no longer finite.
+        """
         rng = np.random.default_rng([self.plan.seed, self.step])
         window = self._windows[int(rng.integers(len(self._windows)))]
         loss = self._distance(window, rng)
+        if not loss.isfinite():
+            raise TrainingError(
+                f"The training broke down at step {self.step}: the distance is no longer finite; "
+                "take a smaller rate."
+            )
         if self._optimiser is not None:
             for group in self._optimiser.param_groups:
                 group["lr"] = self.plan.rate * self._pace()

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from models.music2latent.adapters import (  # noqa: E402
     read_adapter,
     write_adapter,
 )
-from models.music2latent.adapters_train import AdapterTraining, Plan, generator  # noqa: E402
+from models.music2latent.adapters_train import AdapterTraining, Plan, TrainingError, generator  # noqa: E402
 from models.music2latent.architecture import (  # noqa: E402
     OFFICIAL,
     TINY,
@@ -185,6 +186,13 @@ def test_weights_of_another_network_are_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(published, "base_channels", 16)
     with pytest.raises(ModelError, match="do not fit the network"):
         generator(WEIGHTS)
+
+
+def test_a_training_that_breaks_down_is_no_adapter() -> None:
+    training = AdapterTraining(WEIGHTS, [note(1)], replace(PLAN, rate=1e30))
+    with pytest.raises(TrainingError, match=r"broke down at step .* take a smaller rate"):
+        for _ in range(5):
+            training.advance()
 
 
 def test_quiet_stretches_are_left_out() -> None:
