@@ -13,9 +13,10 @@ from pathlib import Path
 
 from device.cache import writable
 from device.prepare import find, is_found, playable
-from device.preset import OnStandIn, Preset, read_preset
+from device.preset import Preset, read_preset
 from device.processes.realtime import die_with_parent
 from device.sound.player import Playable
+from device.studio import StudioBundle, StudioSource
 from device.tools.progress import count_bar
 from models.errors import PurgaError
 
@@ -28,10 +29,13 @@ def playable_bank(
     rate_hz: int,
     interface_dbu: float | None = None,
     cache: Path | None = None,
-    studio: OnStandIn | None = None,
+    studio: StudioSource | None = None,
 ) -> list[Playable]:
     """``playable`` for each preset. Raises ``PresetError`` and ``ModelError``."""
-    find_ways(presets, rate_hz, interface_dbu, cache)
+    network = None
+    if studio is not None and any(each.table.morph.direction for each in presets):
+        network = studio.network
+    find_ways(presets, rate_hz, interface_dbu, cache, network)
     return [
         playable(preset, rate_hz, interface_dbu, cache=cache, studio=studio) for preset in presets
     ]
@@ -42,13 +46,15 @@ def find_ways(
     rate_hz: int,
     interface_dbu: float | None = None,
     cache: Path | None = None,
+    network: StudioBundle | None = None,
 ) -> None:
     """Find what is not yet known of these presets, into the cache, with a bar on stderr.
 
-    Where that cannot be, nothing is done: ``playable`` then finds it itself. Raises
-    ``PresetError`` and ``ModelError``.
+    ``network`` is what finds directions. Where that cannot be, nothing is done: ``playable`` then
+    finds it itself. Raises ``PresetError`` and ``ModelError``.
     """
-    unknown = [each for each in presets if not is_found(each, rate_hz, interface_dbu, cache)]
+    about = (rate_hz, interface_dbu, cache, network)
+    unknown = [each for each in presets if not is_found(each, *about)]
     if not unknown or not writable(cache):
         return
     workers = min(len(unknown), len(os.sched_getaffinity(0)), _MOST_WORKERS)
@@ -61,7 +67,7 @@ def find_ways(
             count_bar("preparing presets", len(unknown)) as bar,
         ):
             files = [each.file.absolute() for each in unknown]
-            found = [pool.submit(_find, file, rate_hz, interface_dbu, cache) for file in files]
+            found = [pool.submit(_find, file, *about) for file in files]
             for one in as_completed(found):
                 bar.update()
                 if one.exception() is not None:
@@ -74,5 +80,11 @@ def find_ways(
         return  # a machine that is out of memory, or grants no processes
 
 
-def _find(file: Path, rate_hz: int, interface_dbu: float | None, cache: Path | None) -> None:
-    find(read_preset(file), rate_hz, interface_dbu, cache)
+def _find(
+    file: Path,
+    rate_hz: int,
+    interface_dbu: float | None,
+    cache: Path | None,
+    network: StudioBundle | None,
+) -> None:
+    find(read_preset(file), rate_hz, interface_dbu, cache, network)

@@ -90,7 +90,7 @@ def render(options: argparse.Namespace) -> Outcome:
         options.target,
         None if options.scenes else _script(options),
         interface_level_dbu(options.config),
-        _studio(options).on_stand_in if preset.plays_studio else None,
+        _studio(options) if preset.plays_studio else None,
     )
     return _rendered(rendered, options)
 
@@ -129,7 +129,7 @@ def morph(options: argparse.Namespace) -> Outcome:
         studio = _studio(options)
         if options.hop_frames is None:
             studio = studio.without_overlap()
-        engine = studio.on_stand_in
+        engine = studio.engine
     rendered = render_tool.morph(
         options.a, options.b, options.target, options.engine, _script(options), engine
     )

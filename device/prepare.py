@@ -14,12 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from device.cache import Kept
+from device.direction import found_direction, kept_direction
 from device.fit import found_fit, kept_fit
-from device.preset import OnStandIn, Preset, Side
+from device.preset import Preset, Side
 from device.probe import PROBE_PERIOD_FRAMES, played, probe
 from device.sound.player import Playable, Player
 from device.sound.ramp import Curve
 from device.sound.trajectory import Trajectory
+from device.studio import StudioBundle, StudioSource
 from models.path import DRIVES_DB, DrivePath, Figures, Tone, even_positions, find_path, way_along
 from models.quality import spectra
 from models.units import Audio, gain_from_db
@@ -33,14 +35,19 @@ def playable(
     interface_dbu: float | None = None,
     scenes: bool = True,
     cache: Path | None = None,
-    studio: OnStandIn | None = None,
+    studio: StudioSource | None = None,
 ) -> Playable:
     """Make a preset's path, unprepared, with the way its knob takes. Raises ``PresetError``.
 
     ``cache`` is a folder; by default ``default_cache()``. ``studio`` makes the studio engine.
     """
+    engine = None if studio is None else studio.engine
     if not preset.needs_way:
-        return preset.path(interface_dbu, scenes, studio=studio)
+        network = None if studio is None else studio.network
+        change = None
+        if preset.table.morph.direction is not None and network is not None:
+            change = found_direction(preset, network, cache)
+        return preset.path(interface_dbu, scenes, studio=engine, change=change)
     if preset.one_shape:
         law = found_law(preset, rate_hz, interface_dbu, cache)
         return preset.path(interface_dbu, scenes, law=law)
@@ -49,13 +56,19 @@ def playable(
     fit = None
     if preset.needs_fit:
         fit = found_fit(preset, found, rate_hz, interface_dbu, cache)
-    return preset.path(interface_dbu, scenes, trajectory, fit=fit, studio=studio)
+    return preset.path(interface_dbu, scenes, trajectory, fit=fit, studio=engine)
 
 
 def find(
-    preset: Preset, rate_hz: int, interface_dbu: float | None = None, cache: Path | None = None
+    preset: Preset,
+    rate_hz: int,
+    interface_dbu: float | None = None,
+    cache: Path | None = None,
+    network: StudioBundle | None = None,
 ) -> None:
     """Find into the cache what ``playable`` needs. Raises as that does."""
+    if preset.table.morph.direction is not None and network is not None:
+        found_direction(preset, network, cache)
     if not preset.needs_way:
         return
     if preset.one_shape:
@@ -67,9 +80,15 @@ def find(
 
 
 def is_found(
-    preset: Preset, rate_hz: int, interface_dbu: float | None = None, cache: Path | None = None
+    preset: Preset,
+    rate_hz: int,
+    interface_dbu: float | None = None,
+    cache: Path | None = None,
+    network: StudioBundle | None = None,
 ) -> bool:
     """Whether all that ``playable`` has to find is in the cache. Raises ``ModelError``."""
+    if preset.table.morph.direction is not None and network is not None:
+        return kept_direction(preset, network, cache).exists
     if not preset.needs_way:
         return True
     about = (preset, rate_hz, interface_dbu, cache)

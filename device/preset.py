@@ -20,6 +20,8 @@ from device.sound.morph import (
     StageFit,
     Studio,
 )
+from device.sound.morph.held import HeldTone
+from device.sound.morph.studio_feed import Change
 from device.sound.parameter_path import Control, ParameterPath
 from device.sound.path import SoundPath
 from device.sound.ramp import Curve
@@ -35,8 +37,9 @@ MAXIMUM_BLOCKS = 32
 
 LevelDb = Annotated[float, Field(ge=-60.0, le=36.0)]
 Side = Literal["a", "b"]
-OnStandIn = Callable[[MorphEngine], MorphEngine]
-"""Makes the studio engine from the engine that stands in for it."""
+OnStandIn = Callable[[MorphEngine, Change | None], MorphEngine]
+"""Makes the studio engine from the engine that stands in for it, and from what is added to tone
+A's latents where that makes tone B."""
 
 
 class InputTable(Table):
@@ -59,15 +62,33 @@ class TonesTable(Table):
     b: ToneTable
 
 
+class DirectionTable(Table):
+    """``[morph] direction``: tone B is tone A, changed as one recording is to another."""
+
+    start: str = Field(alias="from", min_length=1)
+    """A recording, relative to the preset."""
+    to: str = Field(min_length=1)
+    """Another of the same performance."""
+    amount: float = Field(1.0, ge=-4.0, le=4.0)
+    """How much of the change at tone B; below 0 it goes the other way."""
+
+
 class MorphTable(Table):
     """``[morph]``."""
 
     engine: Literal[ENGINE_KINDS] = "stage"  # type: ignore[valid-type]
     path: Literal["drive", "direct"] = "drive"
     law: Law = "linear"
+    direction: DirectionTable | None = None
     follow: FollowSettings = FollowSettings()
     scenes: list[SceneSettings] = Field(default=[], max_length=MAXIMUM_SCENES)
     scenes_loop: bool = False
+
+    @model_validator(mode="after")
+    def _direction_is_the_studio_s(self) -> "MorphTable":
+        if self.direction is not None and self.engine != Studio.kind:
+            raise ValueError('direction needs engine = "studio"')
+        return self
 
     @model_validator(mode="after")
     def _scenes_last(self) -> "MorphTable":
@@ -90,6 +111,12 @@ class PresetTable(Table):
     tone: TonesTable
     morph: MorphTable = MorphTable()
     output: OutputTable = OutputTable()
+
+    @model_validator(mode="after")
+    def _direction_is_tone_b(self) -> "PresetTable":
+        if self.morph.direction is not None and self.tone.b.chain:
+            raise ValueError("morph.direction makes tone B; write tone.b.chain = []")
+        return self
 
 
 @dataclass(frozen=True)
@@ -119,7 +146,8 @@ class Preset:
     @property
     def one_shape(self) -> bool:
         """Whether the knob turns one chain's own controls."""
-        return self.table.morph.path == "drive" and self._controls() is not None
+        morph = self.table.morph
+        return morph.path == "drive" and morph.direction is None and self._controls() is not None
 
     @property
     def plays_studio(self) -> bool:
@@ -129,7 +157,9 @@ class Preset:
     @property
     def needs_fit(self) -> bool:
         """Whether the stage engine plays, be it to stand in."""
-        return self.table.morph.engine in (Stage.kind, Studio.kind) and not self.one_shape
+        morph = self.table.morph
+        tones = morph.direction is None and not self.one_shape
+        return tones and morph.engine in (Stage.kind, Studio.kind)
 
     @property
     def needs_way(self) -> bool:
@@ -137,6 +167,8 @@ class Preset:
         morph = self.table.morph
         if self.one_shape:
             return morph.law != "linear"
+        if morph.direction is not None:
+            return False
         # A bare blend is the only thing that needs to know nothing of its tones.
         return (morph.path, morph.law, morph.engine) != ("direct", "linear", Crossfade.kind)
 
@@ -148,6 +180,7 @@ class Preset:
         law: Curve | None = None,
         fit: StageFit | None = None,
         studio: OnStandIn | None = None,
+        change: Change | None = None,
     ) -> SoundPath | ParameterPath:
         """Make the whole way through the preset, unprepared. Raises ``PresetError``.
 
@@ -155,9 +188,9 @@ class Preset:
         the way found for a preset that needs one; without it the tones are blended as they are.
         ``law`` is the table of positions for tones of one shape, ``fit`` what was found for the
         stage engine. ``studio`` makes the studio engine; a preset that asks for it is refused
-        without.
+        without. ``change`` is what was found for its ``direction``.
         """
-        way = self._way(interface_dbu, trajectory, law, self._engine(fit, studio))
+        way = self._way(interface_dbu, trajectory, law, self._engine(fit, studio, change))
         way.steering = self._steering(scenes)
         return way
 
@@ -181,7 +214,7 @@ class Preset:
         "direct"`` asks for the blend all the same.
         """
         table = self.table
-        controls = self._controls() if table.morph.path == "drive" else None
+        controls = self._controls() if self.one_shape else None
         if controls is not None:
             return ParameterPath(
                 name=self.name,
@@ -202,7 +235,9 @@ class Preset:
             trajectory=trajectory,
         )
 
-    def _engine(self, fit: StageFit | None, studio: OnStandIn | None) -> MorphEngine:
+    def _engine(
+        self, fit: StageFit | None, studio: OnStandIn | None, change: Change | None
+    ) -> MorphEngine:
         """The morph engine, unprepared, even where tones of one shape do not need it."""
         if not self.plays_studio:
             return Stage(fit) if self.needs_fit else Crossfade()
@@ -211,7 +246,9 @@ class Preset:
                 f'{self.file}: morph.engine is "studio", which needs its network; give --bundle '
                 "FOLDER, or name one as [studio] bundle in pedal.toml"
             )
-        return studio(Stage(fit))
+        if self.table.morph.direction is not None:
+            return studio(HeldTone(), change)
+        return studio(Stage(fit), None)
 
     def _controls(self) -> list[Control] | None:
         """The controls that differ between tones of one shape; None where the shapes differ."""
@@ -235,8 +272,14 @@ class Preset:
         """Make the way through one tone only: no chain of the other, no morph. Unprepared.
 
         The other tone is an empty chain, so its latency is less and the sum stays this tone's;
-        what the whole preset adds to line both up is silence before the first frame.
+        what the whole preset adds to line both up is silence before the first frame. Raises
+        ``PresetError`` for a tone B that only the studio engine can make.
         """
+        if side == "b" and self.table.morph.direction is not None:
+            raise PresetError(
+                f"{self.file}: its tone B is made by the studio engine from tone A; render it "
+                "with --position 1"
+            )
         return SoundPath(
             name=f"{self.name}, tone {side.upper()}",
             tone_a=self.chain(side, interface_dbu),

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 from device.config import Config, StudioTable
 from device.sound.morph import MorphEngine, Studio
-from device.sound.morph.studio_feed import LocalPeer, timing_of
+from device.sound.morph.studio_feed import Change, LocalPeer, timing_of
 from models.errors import ModelError
 from models.facts import Precision
 from models.manifest import Bundle, read_bundle
@@ -19,6 +20,17 @@ PREFERRED: tuple[Precision, ...] = ("int8", "fp16", "fp32")
 
 RATE_HZ = 48_000
 """The rate at which offline work runs."""
+
+
+class StudioSource(Protocol):
+    """Where studio engines come from: this process, or another behind a socket."""
+
+    @property
+    def network(self) -> "StudioBundle | None":
+        """What can encode recordings; None where there is nothing."""
+
+    def engine(self, stand_in: MorphEngine, change: Change | None = None) -> Studio:
+        """Make one, unprepared; ``change`` makes tone B of tone A's latents."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +58,15 @@ class StudioBundle:
         settings = self.settings
         return self.with_hop(settings.window_frames - settings.look_ahead_frames)
 
-    def on_stand_in(self, stand_in: MorphEngine) -> Studio:
+    @property
+    def network(self) -> "StudioBundle":
+        """Itself: offline, this is a ``StudioSource``."""
+        return self
+
+    def engine(self, stand_in: MorphEngine, change: Change | None = None) -> Studio:
         """A studio engine that computes in this process, at once: for offline work."""
-        peer = LocalPeer(self.codec, self.settings)
-        return Studio(stand_in, peer, timing_of(self.settings, RATE_HZ))
+        peer = LocalPeer(self.codec, self.settings, change)
+        return Studio(stand_in, peer, timing_of(self.settings, RATE_HZ), change is None)
 
 
 def read_studio(

@@ -19,7 +19,7 @@ from device.boards.simulated import SimulatedAudio
 from device.config import Config
 from device.errors import ConfigError
 from device.files import read_sound_at, whole_file, write_sound
-from device.preset import OnStandIn, read_preset
+from device.preset import read_preset
 from device.processes.audio import AudioLoop
 from device.processes.control import ControlLoop
 from device.processes.engine import MOST_PENDING_FRAMES, EngineLoop, TimedCodec
@@ -34,11 +34,11 @@ from device.processes.realtime import (
 )
 from device.processes.studio_link import StudioLink
 from device.script import Script, there_and_back
-from device.sound.morph import Studio
+from device.sound.morph import MorphEngine, Studio
 from device.sound.morph.studio_feed import Change, StudioFeed, timing_of
 from device.sound.path import SoundPath
 from device.sound.player import Playable, Player
-from device.studio import read_studio, settings_or_default
+from device.studio import StudioBundle, read_studio, settings_or_default
 from models.music2latent.spectrum import HOP
 from models.path import Way
 from models.units import db_from_gain
@@ -88,7 +88,7 @@ def run_audio(config: Config, sound: Path | None = None, out: Path | None = None
     presets = [read_preset(file) for file in config.presets]
     studio = None
     if any(preset.plays_studio for preset in presets):
-        studio = _on_stand_in(config)
+        studio = _BehindASocket(config)
     bank = playable_bank(presets, audio.rate_hz, audio.interface_dbu, studio=studio)
     studios = {
         index: path.morph
@@ -134,16 +134,32 @@ def run_audio(config: Config, sound: Path | None = None, out: Path | None = None
             temporary.write_text(json.dumps(about))
 
 
-def _on_stand_in(config: Config) -> OnStandIn:
-    """Make studio engines whose sound comes from the engine process, should there be one."""
-    settings, instead = settings_or_default(config)
-    if instead is not None:
-        print(
-            f"audio: the stage engine plays in the studio engine's place: {instead}",
-            file=sys.stderr,
-        )
-    timing = timing_of(settings, config.table.audio.rate_hz)
-    return lambda stand_in: Studio(stand_in, StudioLink(config.studio_socket), timing)
+class _BehindASocket:
+    """Studio engines whose sound comes from the engine process, should there be one."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        settings, instead = settings_or_default(config)
+        if instead is not None:
+            print(
+                f"audio: the stage engine plays in the studio engine's place: {instead}",
+                file=sys.stderr,
+            )
+        self._there = instead is None
+        self._timing = timing_of(settings, config.table.audio.rate_hz)
+
+    @property
+    def network(self) -> StudioBundle | None:
+        """Read when it is asked for, which is where a preset has a direction."""
+        config = self._config
+        if config.bundle is None or not self._there:
+            return None
+        return read_studio(config.bundle, config.table.studio)
+
+    def engine(self, stand_in: MorphEngine, change: Change | None = None) -> Studio:
+        """See ``StudioSource``."""
+        link = StudioLink(self._config.studio_socket, change)
+        return Studio(stand_in, link, self._timing, change is None)
 
 
 def describe(path: Playable) -> dict[str, object]:

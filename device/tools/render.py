@@ -14,10 +14,11 @@ import numpy.typing as npt
 from device.errors import AudioFileError, PresetError
 from device.files import check_target, read_sound_at, write_sound
 from device.prepare import playable
-from device.preset import OnStandIn, Preset, Side
+from device.preset import Preset, Side
 from device.script import Script
 from device.sound.morph import ENGINES, Crossfade, MorphEngine, Stage, Studio
 from device.sound.player import Playable, Player
+from device.studio import StudioSource
 from device.tools.progress import sound_bar
 from models.morph import Positions
 from models.stage.model import morph_along, read_stage
@@ -137,7 +138,7 @@ def render(
     target: Path,
     script: Callable[[float], Script] | None,
     interface_dbu: float | None = None,
-    studio: OnStandIn | None = None,
+    studio: StudioSource | None = None,
 ) -> Rendered:
     """Render a file with the knob following ``script(duration in s)``, and write it.
 
@@ -191,7 +192,7 @@ def morph(
     target: Path,
     engine: str,
     script: Callable[[float], Script],
-    studio: OnStandIn | None = None,
+    studio: Callable[[MorphEngine], Studio] | None = None,
 ) -> Rendered:
     """Morph two recordings of one performance, the knob following ``script(duration in s)``.
 

@@ -17,7 +17,7 @@ from device.preset import Preset, read_preset
 from device.processes.entry import PATH_FILE, RECORD_FILE
 from device.processes.meters import COUNTERS, Reading, read_meters
 from device.processes.supervisor import Supervisor
-from device.studio import read_studio
+from device.studio import StudioBundle, read_studio
 from device.tools.machine import machine
 from device.tools.progress import sound_bar
 from device.tools.report import RunRecord, summary, write_report
@@ -61,7 +61,8 @@ def play(config: Config, options: argparse.Namespace, scratch: Path) -> Played:
     for name in ("run.wav", RECORD_FILE, PATH_FILE, "report.html", "report.json"):
         (out / name).unlink(missing_ok=True)
     # Before the processes start, so that its bar and theirs do not mix.
-    find_ways(presets, rate_hz, config.table.audio.interface_dbu)
+    network = _network(config, presets)
+    find_ways(presets, rate_hz, config.table.audio.interface_dbu, network=network)
     duration_s = sound.shape[1] / rate_hz
     first = presets[config.first_preset].table.morph
     arguments = {
@@ -89,10 +90,14 @@ def _engine_arguments(
 
     Raises ``ModelError`` for a bundle that cannot be played: a run begins with what was asked for.
     """
+    return {} if _network(config, presets) is None else {"engine": shared}
+
+
+def _network(config: Config, presets: Sequence[Preset]) -> StudioBundle | None:
+    """The studio engine's network, where a preset needs it and there is a bundle."""
     if config.bundle is None or not any(preset.plays_studio for preset in presets):
-        return {}
-    read_studio(config.bundle, config.table.studio)
-    return {"engine": shared}
+        return None
+    return read_studio(config.bundle, config.table.studio)
 
 
 def _shared_arguments(config: Config, options: argparse.Namespace) -> list[str]:

@@ -12,7 +12,9 @@ import soundfile
 from device.__main__ import main
 from device.commands import status_lines
 from device.config import load_config
+from device.direction import found_direction
 from device.errors import PresetError
+from device.prepare import is_found
 from device.preset import read_preset
 from device.processes.engine_state import EngineState, read_state, write_state
 from device.processes.meters import Meters, read_meters
@@ -338,7 +340,7 @@ def test_what_a_gap_has_spoiled_is_not_given() -> None:
 
     def given(missing: range) -> dict[int, float]:
         feed = StudioFeed(PassCodec(16), StreamSettings(), 48000, 64)
-        got = {}
+        got: dict[int, float] = {}
         target = np.zeros((1, 1024), np.float32)
         for start in range(0, sound.shape[1], 64):
             if start in missing:
@@ -355,3 +357,122 @@ def test_what_a_gap_has_spoiled_is_not_given() -> None:
     assert all(broken[frame] == whole[frame] for frame in broken if frame < 12_800)
     errors = [abs(broken[frame] - whole[frame]) for frame in behind]
     assert max(errors) < 1e-6 and len(behind) > 20_000
+
+
+DIRECTION = """
+format = 1
+name = "More drive"
+[tone.a]
+chain = [{ block = "gain", gain_db = -3.0 }]
+[tone.b]
+chain = []
+[morph]
+engine = "studio"
+direction = { from = "a.wav", to = "b.wav", amount = 1.0 }
+"""
+
+
+def test_a_direction_makes_tone_b_of_tone_a(
+    bundle: Bundle, recordings: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Tone A is itself; what is added to its latents is heard at the other end, by its amount."""
+    source = str(recordings[0])
+    file = tmp_path / "direction.toml"
+    made = {}
+    for amount in ("1.0", "0.0", "2.0"):
+        file.write_text(DIRECTION.replace("amount = 1.0", f"amount = {amount}"))
+        for position in ("0", "1"):
+            target = tmp_path / "out.wav"
+            options = ["--preset", str(file), "--bundle", str(bundle.folder)]
+            assert main(["render", source, str(target), *options, "--position", position]) == 0
+            made[amount, position] = read(target)
+    clean = read(recordings[0]) * np.float32(10 ** (-3 / 20))
+    for amount in ("1.0", "0.0", "2.0"):
+        np.testing.assert_allclose(made[amount, "0"], clean, atol=1e-6)
+    none, once, twice = (made[amount, "1"] for amount in ("0.0", "1.0", "2.0"))
+    assert np.abs(none - once).max() > 1e-4 and np.abs(once - twice).max() > 1e-4
+    assert all(np.isfinite(each).all() and np.abs(each).max() > 0 for each in (none, once, twice))
+
+
+def test_a_direction_is_found_once_and_turns_with_its_recordings(
+    bundle: Bundle, recordings: tuple[Path, Path], tmp_path: Path
+) -> None:
+    file = tmp_path / "direction.toml"
+    file.write_text(DIRECTION)
+    network, cache = read_studio(bundle.folder), tmp_path / "cache"
+    preset = read_preset(file)
+    assert not is_found(preset, 48000, None, cache, network)
+    there = found_direction(preset, network, cache)
+    assert is_found(preset, 48000, None, cache, network)
+    assert there.shape == (64, 1) and np.abs(there).max() > 1e-3
+    kept = {each.name: each.stat().st_mtime_ns for each in cache.iterdir()}
+    file.write_text(DIRECTION.replace("amount = 1.0", "amount = -0.5"))
+    assert np.array_equal(found_direction(read_preset(file), network, cache), -0.5 * there)
+    assert {each.name: each.stat().st_mtime_ns for each in cache.iterdir()} == kept
+    file.write_text(
+        DIRECTION.replace('from = "a.wav", to = "b.wav"', 'from = "b.wav", to = "a.wav"')
+    )
+    back = found_direction(read_preset(file), network, cache)
+    np.testing.assert_allclose(back, -there, atol=1e-6)
+    file.write_text(DIRECTION.replace('"b.wav"', '"a.wav"'))
+    assert not found_direction(read_preset(file), network, cache).any()
+
+
+def test_a_run_with_a_direction_is_what_render_makes(
+    bundle: Bundle, recordings: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """The change reaches the engine process over its link."""
+    file = tmp_path / "direction.toml"
+    file.write_text(DIRECTION)
+    (tmp_path / "pedal.toml").write_text(
+        f'[studio]\nbundle = "{bundle.folder}"\n[knob]\npoints = [[0.0, 1.0]]\n'
+    )
+    studio = ["--config", str(tmp_path / "pedal.toml"), "--preset", str(file)]
+    source, out = str(recordings[0]), tmp_path / "out"
+    assert main(["run", *studio, "--input", source, "--out", str(out)]) == 0
+    rendered = tmp_path / "rendered.wav"
+    assert main(["render", source, str(rendered), *studio, "--position", "1"]) == 0
+    assert np.array_equal(read(out / "run.wav"), read(rendered))
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "says"),
+    [
+        ('engine = "studio"', 'engine = "stage"', "direction needs engine"),
+        ("chain = []", 'chain = [{ block = "gain", gain_db = 0.0 }]', "tone.b.chain = []"),
+        ("amount = 1.0", "amount = 5.0", "amount"),
+        ("amount = 1.0", "more = 1.0", "more"),
+        ('from = "a.wav", ', "", "from"),
+        ('from = "a.wav"', 'from = "gone.wav"', "gone.wav"),
+        ('from = "a.wav"', 'from = "short.wav"', "longer phrase"),
+    ],
+)
+def test_a_direction_that_cannot_be_is_one_sentence(
+    was: str,
+    now: str,
+    says: str,
+    bundle: Bundle,
+    recordings: tuple[Path, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    soundfile.write(tmp_path / "short.wav", np.zeros(4800, np.float32), 48000)
+    file = tmp_path / "direction.toml"
+    file.write_text(DIRECTION.replace(was, now))
+    target = str(tmp_path / "out.wav")
+    options = ["--preset", str(file), "--bundle", str(bundle.folder), "--position", "1"]
+    assert main(["render", str(recordings[0]), target, *options]) == 2
+    error = capsys.readouterr().err
+    assert says in error and error.count("\n") == 1
+
+
+def test_tone_b_of_a_direction_is_rendered_with_its_engine(
+    recordings: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "direction.toml"
+    file.write_text(DIRECTION)
+    target = str(tmp_path / "out.wav")
+    options = ["--preset", str(file), "--side"]
+    assert main(["tone", str(recordings[0]), target, *options, "b"]) == 2
+    assert "--position 1" in capsys.readouterr().err
+    assert main(["tone", str(recordings[0]), target, *options, "a"]) == 0

@@ -101,11 +101,17 @@ class Studio(MorphEngine):
 
     kind = "studio"
 
-    def __init__(self, stand_in: MorphEngine, peer: Peer, timing: StudioTiming) -> None:
-        """Take an unprepared engine without latency, and whoever computes the studio sound."""
+    def __init__(
+        self, stand_in: MorphEngine, peer: Peer, timing: StudioTiming, exact_b: bool = True
+    ) -> None:
+        """Take an unprepared engine without latency, and whoever computes the studio sound.
+
+        Without ``exact_b`` there is no tone B but the decoded one, which is heard at that end.
+        """
         self._stand_in = stand_in
         self.peer = peer
         self._timing = timing
+        self._exact_b = exact_b
         self._latency_frames = 0
         self.absent_periods = 0
         """Periods that were played while nobody computed."""
@@ -147,7 +153,7 @@ class Studio(MorphEngine):
         self._delay = Delay(latency, period_frames)
         self._ring = ReplyRing(latency + 2 * period_frames)
         self._reserve = Reserve(rate_hz, period_frames, self._timing.hop_frames)
-        self._ends = EndFade(rate_hz, period_frames, latency // period_frames)
+        self._ends = EndFade(rate_hz, period_frames, latency // period_frames, self._exact_b)
         self._silence = np.zeros((1, period_frames), np.float32)
         self._sound = np.zeros((1, period_frames), np.float32)
         self._weights = np.zeros(period_frames, np.float32)

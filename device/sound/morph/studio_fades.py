@@ -71,8 +71,14 @@ class EndFade:
     is never steeper than a fade where it is quick.
     """
 
-    def __init__(self, rate_hz: int, period_frames: int, delay_periods: int) -> None:
-        """Allocate; the sound is ``delay_periods`` late, which is more than a fade."""
+    def __init__(
+        self, rate_hz: int, period_frames: int, delay_periods: int, both: bool = True
+    ) -> None:
+        """Allocate; the sound is ``delay_periods`` late, which is more than a fade.
+
+        Without ``both`` only the end at 0 counts.
+        """
+        self._both = both
         self._steps = np.arange(1, period_frames + 1, dtype=np.float32) / period_frames
         self._curve = np.zeros(period_frames, np.float32)
         self._slope = period_frames / round(FADE_S * rate_hz)
@@ -95,7 +101,10 @@ class EndFade:
         Returns the weight of the period that goes out: one number where it rests.
         """
         places = self._places
-        places[self._write] = _zone(min(float(knob.min()), 1.0 - float(knob.max())))
+        distance = float(knob.min())
+        if self._both:
+            distance = min(distance, 1.0 - float(knob.max()))
+        places[self._write] = _zone(distance)
         self._write = (self._write + 1) % len(places)
         start = self._weight
         end = min(1.0, start + self._slope)
