@@ -17,12 +17,13 @@ import onnxruntime
 
 import build.calibrate
 import build.check
+import build.quantise
 from build.export import add_export_arguments
 from build.export import run as run_export
-from build.quantise import add_quantise_arguments, quantise, summary
+from build.quantise import add_quantise_arguments, summary
 from build.windows import add_material_arguments
 from build.work import Work
-from models.certificate import Certificate, Limits, parse_certificate
+from models.certificate import Certificate, parse_certificate
 from models.errors import ModelError
 from models.facts import CERTIFICATE, GOLDEN, KINDS, PRECISIONS, Facts, Precision, model_name
 from models.golden import unpack_golden
@@ -99,7 +100,7 @@ def main(argv: Sequence[str]) -> int:
 def _run(options: argparse.Namespace, work: Work) -> int:
     run_export(options, work)
     build.calibrate.run(options, work)
-    certificate = quantise(work, options.trials, Limits())
+    certificate = build.quantise.run(options, work)
     bundle = assemble(work, Path(options.out))
     print(summary(certificate))
     sizes = {

@@ -9,7 +9,7 @@ graphs always stay in half precision: they see the spectra themselves and cost n
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from build.graph import Array, Feed, layers, session
+from build.graph import Array, Feed, layer_of, layers, session
 from build.half import to_half
 from build.qdq import with_qdq
 from build.sensitivity import Layer, choose, measure_layers
@@ -67,24 +67,18 @@ class Graph:
     fp16: onnx.ModelProto
     int8: onnx.ModelProto
     found: list[Layer]
-    left: list[Layer]
+    left: tuple[str, ...]
+    """Nodes that could be quantised and were not."""
 
 
 def int8_graph(
-    kind: Kind,
-    model: onnx.ModelProto,
-    half: onnx.ModelProto,
-    ranges: Ranges,
-    found: Sequence[Layer],
-    least_snr_db: float,
-) -> tuple[onnx.ModelProto, list[Layer]]:
-    """The half-precision graph with int8 where it may be, and the layers where it may not."""
-    ends = [layer for layer in found if layer.name in ENDS[kind]]
-    free = [layer for layer in found if layer.name not in ENDS[kind]]
-    left = [*ends, *choose(free, 10.0 ** (-least_snr_db / 10.0))]
-    spared = {node for layer in left for node in layer.nodes}
+    model: onnx.ModelProto, half: onnx.ModelProto, ranges: Ranges, left: Collection[str]
+) -> onnx.ModelProto:
+    """The half-precision graph with int8 in every layer but those ``left``."""
     covered = {
-        node.name: ranges.inputs[node.input[0]] for node in layers(model) if node.name not in spared
+        node.name: ranges.inputs[node.input[0]]
+        for node in layers(model)
+        if layer_of(node.name) not in left
     }
     int8 = with_qdq(half, covered)
     kept = int8.metadata_props.add()
@@ -95,11 +89,15 @@ def int8_graph(
         if not node.name.endswith(PROJECTION)
     }
     kept.value = json.dumps(outputs, sort_keys=True)
-    return int8, left
+    return int8
 
 
-def quantise(work: Work, trials: int, limits: Limits) -> Certificate:
-    """Write fp16, int8, the golden pair and the certificate. Raises ``ModelError``."""
+def quantise(work: Work, limits: Limits, trials: int = 1, leave: Sequence[str] = ()) -> Certificate:
+    """Write fp16, int8, the golden pair and the certificate. Raises ``ModelError``.
+
+    Every layer is tried on ``trials`` windows; where ``leave`` names layers, none is tried, and
+    those and the ends stay in half precision.
+    """
     settings, material = work.settings(), work.material()
     models = {kind: work.model(kind) for kind in KINDS}
     ranges = {kind: work.ranges(kind) for kind in KINDS}
@@ -110,14 +108,20 @@ def quantise(work: Work, trials: int, limits: Limits) -> Certificate:
         ),
     }
     truths = {kind: _outputs(models[kind], judged[kind]) for kind in KINDS}
+    _check_layers(leave, models)
     graphs: dict[Kind, Graph] = {}
     for kind in KINDS:
         _check_fits_half(kind, ranges[kind])
         half = to_half(models[kind])
-        found = measure_layers(models[kind], ranges[kind].inputs, judged[kind][:trials], kind)
-        graphs[kind] = _within_limits(
-            kind, models[kind], half, ranges[kind], found, judged[kind], truths[kind], limits
-        )
+        if leave:
+            left = {*leave, *ENDS[kind]}
+            int8 = int8_graph(models[kind], half, ranges[kind], left)
+            graphs[kind] = Graph(models[kind], half, int8, [], _nodes(models[kind], left))
+        else:
+            found = measure_layers(models[kind], ranges[kind].inputs, judged[kind][:trials], kind)
+            graphs[kind] = _within_limits(
+                kind, models[kind], half, ranges[kind], found, judged[kind], truths[kind], limits
+            )
         work.write_model(kind, "fp16", half)
         work.write_model(kind, "int8", graphs[kind].int8)
     work.write(GOLDEN, pack_golden(_golden(graphs, material, settings)))
@@ -129,12 +133,7 @@ def quantise(work: Work, trials: int, limits: Limits) -> Certificate:
         },
         maxima=Maxima(encoder=ranges["encoder"].maxima, decoder=ranges["decoder"].maxima),
         sensitivity=_sensitivities(graphs),
-        left_in_fp16=tuple(
-            f"{kind}/{node}"
-            for kind in KINDS
-            for layer in graphs[kind].left
-            for node in layer.nodes
-        ),
+        left_in_fp16=tuple(f"{kind}/{node}" for kind in KINDS for node in graphs[kind].left),
         calibration=Calibration(
             material=material.note, windows=len(material.calibration), sha256=material.sha256
         ),
@@ -155,18 +154,35 @@ def _within_limits(
     limits: Limits,
 ) -> Graph:
     least_snr_db = LEAST_SNR_DB[kind]
+    free = [layer for layer in found if layer.name not in ENDS[kind]]
     for _ in range(_TRIES):
-        int8, left = int8_graph(kind, model, half, ranges, found, least_snr_db)
+        chosen = choose(free, 10.0 ** (-least_snr_db / 10.0))
+        left = {*ENDS[kind], *(layer.name for layer in chosen)}
+        int8 = int8_graph(model, half, ranges, left)
         outputs = _outputs(int8, feeds)
         if kind == "encoder":
             good = _mean(latent_cosine, truths, outputs) >= limits.latent_cosine
         else:
             distance_db = _mean(log_spectral_distance_db, truths, outputs)
             good = distance_db <= limits.log_spectral_distance_db
-        if good or len(left) == len(found):
-            return Graph(model, half, int8, found, left)
+        if good or len(chosen) == len(free):
+            break
         least_snr_db += _STEP_DB
-    return Graph(model, half, int8, found, left)
+    return Graph(model, half, int8, found, _nodes(model, left))
+
+
+def _nodes(model: onnx.ModelProto, left: Collection[str]) -> tuple[str, ...]:
+    return tuple(node.name for node in layers(model) if layer_of(node.name) in left)
+
+
+def _check_layers(names: Sequence[str], models: Mapping[Kind, onnx.ModelProto]) -> None:
+    known = {layer_of(node.name) for model in models.values() for node in layers(model)}
+    for name in names:
+        if name not in known:
+            raise ModelError(
+                f"--leave names {name[:80]!r}, which is no layer; the certificate's sensitivity "
+                "names them all."
+            )
 
 
 def _parity(
@@ -238,9 +254,16 @@ def _db(ratio: float) -> float:
 
 
 def add_quantise_arguments(parser: argparse.ArgumentParser) -> None:
-    """``--trials``."""
+    """``--trials`` and ``--leave``."""
     parser.add_argument(
         "--trials", type=int, default=1, help="windows on which each layer is tried alone (1)"
+    )
+    parser.add_argument(
+        "--leave",
+        nargs="+",
+        default=[],
+        metavar="LAYER",
+        help="try no layers: leave these in half precision, as an earlier certificate says",
     )
 
 
@@ -255,11 +278,18 @@ def summary(certificate: Certificate) -> str:
     return "\n".join([*lines, f"left in fp16: {len(certificate.left_in_fp16)} convolutions"])
 
 
+def run(options: argparse.Namespace, work: Work) -> Certificate:
+    """Quantise as asked. Raises ``ModelError``."""
+    if options.trials < 1:
+        raise ModelError(f"--trials is {options.trials}, expected 1 or more.")
+    return quantise(work, Limits(), options.trials, options.leave)
+
+
 def main(argv: Sequence[str]) -> int:
     """``python -m build quantise``; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m build quantise", description=__doc__)
     add_work_argument(parser)
     add_quantise_arguments(parser)
     options = parser.parse_args(list(argv))
-    print(summary(quantise(Work(Path(options.work)), options.trials, Limits())))
+    print(summary(run(options, Work(Path(options.work)))))
     return 0

@@ -123,7 +123,7 @@ def _switched(
     made: list[onnx.NodeProto] = []
     for node in switched.graph.node:
         if node.name in switches:
-            mixed = f"{node.name}/mixed"
+            mixed = f"{node.name}/switched"
             switch = f"{switches[node.name]}/switch"
             made += _mix(precise[node.name], node.input[0], switch, mixed)
             node.input[0] = mixed
