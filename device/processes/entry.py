@@ -231,13 +231,18 @@ def run_engine(config: Config) -> None:
     loop = EngineLoop(config.studio_socket, make_feed, rate_hz, state)
     no_garbage_collection()
     written_s = 0.0
+
+    def write() -> None:
+        codec.note(loop.state())
+        write_state(config.engine_state, state)
+
     try:
         while True:
             loop.turn()
             if time.monotonic() - written_s > _STATE_S:
                 written_s = time.monotonic()
-                codec.note(loop.state())
-                write_state(config.engine_state, state)
+                write()
     finally:
+        # For whoever asks after the end.
+        write()
         loop.close()
-        config.engine_state.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 import itertools
 import json
 import resource
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,16 +20,19 @@ from device.files import whole_file, write_sound
 from device.prepare import playable
 from device.preset import read_preset
 from device.processes.realtime import no_garbage_collection
+from device.processes.studio_link import StudioLink
 from device.sound.block import Block
 from device.sound.blocks.cab import CabBlock
 from device.sound.blocks.effects import EFFECTS, EffectBlock
 from device.sound.blocks.nam import NamBlock
 from device.sound.follow import Follow, FollowSettings
-from device.sound.morph import ENGINES
+from device.sound.morph import ENGINES, Stage, Studio
+from device.sound.morph.studio_feed import timing_of
 from device.sound.player import Player
 from device.sound.steering import Steering
 from device.tools.machine import machine
 from device.tools.riff import riff
+from models.music2latent.stream import StreamSettings
 from models.units import Audio
 
 PERIODS_FRAMES = (16, 32, 64, 128)
@@ -75,6 +79,7 @@ def _rows(folder: Path, presets: Sequence[Path]) -> Mapping[str, Callable[[int],
     return {
         **{name: partial(_block_step, make) for name, make in blocks.items()},
         **{f"morph {kind}": partial(_morph_step, kind) for kind in ENGINES},
+        "morph studio, the period's part of it": _studio_step,
         "follow": _follow_step,
         **{f"preset {file.stem}": partial(_preset_step, file) for file in presets},
         "changes all presets, 30 times": partial(_changing_step, presets),
@@ -112,6 +117,23 @@ def _morph_step(kind: str, frames: int) -> Step:
     other = np.empty((1, frames), np.float32)
 
     def step(source: Audio, target: Audio) -> None:
+        np.tanh(source, out=other)
+        engine.process(source, other, positions, target)
+
+    return step
+
+
+def _studio_step(frames: int) -> Step:
+    """The stand-in, the delay, and a queue that nobody empties; the network runs elsewhere."""
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    peer = StudioLink(Path("none"))
+    engine = Studio(Stage(), peer, timing_of(StreamSettings(), RATE_HZ))
+    engine.prepare(RATE_HZ, frames)
+    peer.adopt(here)
+    positions = np.full(frames, 0.5, np.float32)
+    other = np.empty((1, frames), np.float32)
+
+    def step(source: Audio, target: Audio, _kept: socket.socket = there) -> None:
         np.tanh(source, out=other)
         engine.process(source, other, positions, target)
 

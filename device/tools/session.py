@@ -14,6 +14,7 @@ from device.config import Config
 from device.errors import AudioFileError, ConfigError, LinkError
 from device.files import read_sound, read_sound_at, write_sound
 from device.preset import Preset, read_preset
+from device.processes.engine_state import EngineState, read_state
 from device.processes.entry import PATH_FILE, RECORD_FILE
 from device.processes.meters import COUNTERS, Reading, read_meters
 from device.processes.supervisor import Supervisor
@@ -56,6 +57,7 @@ def play(config: Config, options: argparse.Namespace, scratch: Path) -> Played:
         raise AudioFileError(f"{out}: cannot be made ({error.strerror}); name another") from None
     notes: list[str] = []
     rate_hz = config.table.audio.rate_hz
+    config.engine_state.unlink(missing_ok=True)
     sound = read_sound_at(options.input, rate_hz, notes) if options.input else riff(rate_hz)
     write_sound(out / "input.wav", sound, rate_hz)
     for name in ("run.wav", RECORD_FILE, PATH_FILE, "report.html", "report.json"):
@@ -157,9 +159,20 @@ def _record(config: Config, options: argparse.Namespace, out: Path) -> RunRecord
         machine={
             **machine(),
             "audio process": f"{path['peak_resident_mib']} MiB resident at most",
+            **_engine_row(read_state(config.engine_state)),
         },
         command=_command(options),
     )
+
+
+def _engine_row(state: EngineState | None) -> dict[str, str]:
+    """What the engine process said of itself, where one ran."""
+    if state is None:
+        return {}
+    return {
+        "engine process": f"{state.provider}, {state.precision}, {state.bundle}: {state.windows} "
+        f"windows, {state.window_ms:.1f} ms each, for hops of {state.hop_ms:.1f} ms"
+    }
 
 
 def _command(options: argparse.Namespace) -> str:
