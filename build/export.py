@@ -77,8 +77,13 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--name", default="studio", help="what status calls it (studio)")
     parser.add_argument("--window-frames", type=int, default=16, help="8, 16 or 32 (16)")
-    parser.add_argument("--hop-frames", type=int, default=8, help="frames between windows (8)")
-    parser.add_argument("--look-ahead-frames", type=int, default=0, help="(0)")
+    parser.add_argument("--hop-frames", type=int, default=4, help="frames between windows (4)")
+    parser.add_argument(
+        "--look-ahead-frames",
+        type=int,
+        default=2,
+        help="a window's newest frames, which are not played yet: they sound worst (2)",
+    )
     parser.add_argument(
         "--rate-hz", type=int, default=44_100, help="what the network hears: 44100 or 48000 (44100)"
     )

@@ -190,7 +190,7 @@ def refused(capsys: pytest.CaptureFixture[str], *given: str) -> str:
     [
         (["--window-frames", "12"], "multiple of 8"),
         (["--hop-frames", "17"], "hop"),
-        (["--look-ahead-frames", "9"], "look-ahead"),
+        (["--look-ahead-frames", "13"], "look-ahead"),
         (["--windows", "0"], "--windows"),
         (["--trials", "0"], "--trials"),
         (["--leave", "nothing.like.it"], "no layer"),
