@@ -269,6 +269,18 @@ def test_the_reserve_s_weight_never_outruns_what_is_held(period: int, held: list
         ahead = max(0, ahead - period) + (more if more > 1500 else 0)
 
 
+def test_what_is_too_little_to_leave_again_does_not_come_in() -> None:
+    reserve = Reserve(RATE_HZ, PERIOD, 100)
+    for _ in range(20):
+        reserve.advance(0)
+    for _ in range(20):
+        assert not reserve.advance(PERIOD + reserve.fade_frames - 1).any()
+    assert reserve.crossfades == 1 and not reserve.heard
+    for _ in range(20):
+        last = reserve.advance(PERIOD + reserve.fade_frames)
+    assert (last == 1.0).all() and reserve.crossfades == 1
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.integers(1, 300), st.lists(st.floats(0, 1, width=32), min_size=1, max_size=60))
 def test_the_way_to_an_end_begins_early_enough(period: int, turns: list[float]) -> None:
