@@ -18,6 +18,9 @@ from models.music2latent.stream import StreamSettings
 PREFERRED: tuple[Precision, ...] = ("int8", "fp16", "fp32")
 """What is taken where nobody asks for a precision."""
 
+USUAL = StreamSettings(window_frames=16, hop_frames=4, look_ahead_frames=2)
+"""What ``python -m build bundle`` makes unless it is told otherwise."""
+
 RATE_HZ = 48_000
 """The rate at which offline work runs."""
 
@@ -109,4 +112,4 @@ def settings_or_default(config: Config) -> tuple[StreamSettings, str | None]:
             raise ModelError("no bundle is named; add [studio] bundle to pedal.toml.")
         return read_studio(config.bundle, config.table.studio, graphs=False).settings, None
     except ModelError as error:
-        return StreamSettings(), str(error)
+        return USUAL, str(error)

@@ -21,7 +21,7 @@ from device.processes.meters import Meters, read_meters
 from device.processes.supervisor import PROCESSES
 from device.sound.morph.studio_feed import StudioFeed, timing_of
 from device.sound.player import Player
-from device.studio import read_studio
+from device.studio import USUAL, read_studio
 from models.errors import ModelError
 from models.manifest import Bundle
 from models.music2latent.stream import StreamSettings
@@ -162,7 +162,7 @@ def test_a_run_without_a_bundle_plays_the_stage_engine_and_counts_it(
     result = json.loads(output.splitlines()[-1])
     assert result["counters"]["studio_absent_periods"] == result["counters"]["periods"]
     assert "the stage engine plays in the studio engine's place" in error
-    timing = timing_of(StreamSettings(), 48000)
+    timing = timing_of(USUAL, 48000)
     assert result["latency_frames"] == timing.latency_frames(48000, 64)
     assert np.abs(read(tmp_path / "out" / "run.wav")).max() > 0.05
 
