@@ -129,7 +129,7 @@ def morph(options: argparse.Namespace) -> Outcome:
         studio = _studio(options)
         if options.hop_frames is None:
             studio = studio.without_overlap()
-        engine = studio.engine
+        engine = studio.engine_ahead
     rendered = render_tool.morph(
         options.a, options.b, options.target, options.engine, _script(options), engine
     )

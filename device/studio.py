@@ -1,5 +1,6 @@
 """From a bundle to the studio engine: what the audio loop, the engine process and offline need."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -8,12 +9,15 @@ from typing import Protocol
 
 from device.config import Config, StudioTable
 from device.sound.morph import MorphEngine, Studio
+from device.sound.morph.studio_ahead import AheadPeer
 from device.sound.morph.studio_feed import Change, LocalPeer, timing_of
 from models.errors import ModelError
 from models.facts import Precision
 from models.manifest import Bundle, read_bundle
-from models.music2latent.codec import Codec
+from models.morph import Positions
+from models.music2latent.codec import CPU, PROVIDER_NAMES, Codec
 from models.music2latent.stream import StreamSettings
+from models.units import Audio
 
 PREFERRED: tuple[Precision, ...] = ("int8", "fp16", "fp32")
 """What is taken where nobody asks for a precision."""
@@ -58,8 +62,10 @@ class StudioBundle:
 
     def without_overlap(self) -> "StudioBundle":
         """The same with windows that follow each other: least work, for recordings."""
-        settings = self.settings
-        return self.with_hop(settings.window_frames - settings.look_ahead_frames)
+        frames = self.settings.window_frames
+        return replace(
+            self, settings=replace(self.settings, hop_frames=frames, look_ahead_frames=0)
+        )
 
     @property
     def network(self) -> "StudioBundle":
@@ -70,6 +76,18 @@ class StudioBundle:
         """A studio engine that computes in this process, at once: for offline work."""
         peer = LocalPeer(self.codec, self.settings, change)
         return Studio(stand_in, peer, timing_of(self.settings, RATE_HZ), change is None)
+
+    def engine_ahead(self, stand_in: MorphEngine, a: Audio, b: Audio, knob: Positions) -> Studio:
+        """The same for recordings known as a whole ``(1, n)``: pieces of them at once."""
+        from models.plan import open_codec
+
+        opened = [open_codec(self.bundle, self.precision, threads=1)]
+        # A GPU serves one; processors one each.
+        if opened[0].provider == PROVIDER_NAMES[CPU]:
+            for _ in range(len(os.sched_getaffinity(0)) - 1):
+                opened.append(open_codec(self.bundle, self.precision, threads=1))
+        peer = AheadPeer(opened, self.settings, (a, b, knob))
+        return Studio(stand_in, peer, timing_of(self.settings, RATE_HZ), True)
 
 
 def read_studio(

@@ -192,7 +192,7 @@ def morph(
     target: Path,
     engine: str,
     script: Callable[[float], Script],
-    studio: Callable[[MorphEngine], Studio] | None = None,
+    studio: Callable[[MorphEngine, Audio, Audio, Positions], Studio] | None = None,
 ) -> Rendered:
     """Morph two recordings of one performance, the knob following ``script(duration in s)``.
 
@@ -216,7 +216,8 @@ def morph(
     times_s, places = np.array(script(frames / RATE_HZ).points).T
     positions = np.interp(np.arange(frames) / RATE_HZ, times_s, places).astype(np.float32)
     if studio is not None:
-        sound, latency = _morphed(studio(Crossfade()), tone_a, tone_b, positions)
+        machine = studio(Crossfade(), tone_a, tone_b, positions)
+        sound, latency = _morphed(machine, tone_a, tone_b, positions)
     elif engine == Stage.kind:
         # Both recordings are here as a whole, so the network knows both from the first frame.
         sound, latency = morph_along(read_stage(), tone_a, tone_b, positions, PERIOD_FRAMES), 0
