@@ -49,7 +49,8 @@ ENDS: Mapping[Kind, tuple[str, ...]] = {
 """First and last layers, which are never quantised."""
 
 PROJECTION = ".mha.in_proj"
-"""Layers whose output a CPU must not round: attention exponentiates it."""
+"""Layers of the encoder whose output a CPU must not round: attention exponentiates it, and the
+latents show it; the decoder's sound does not."""
 
 LEAST_SNR_DB: Mapping[Kind, float] = {"encoder": 32.0, "decoder": 27.0}
 """What int8 may cost a graph's output at first: somewhat better than the limits ask for."""
@@ -86,7 +87,7 @@ def int8_graph(
     outputs = {
         node.output[0]: ranges.outputs[node.output[0]]
         for node in layers(model)
-        if not node.name.endswith(PROJECTION)
+        if not (node.name.startswith("encoder.") and node.name.endswith(PROJECTION))
     }
     kept.value = json.dumps(outputs, sort_keys=True)
     return int8

@@ -100,7 +100,7 @@ def test_morph_is_aligned_to_the_frame_whatever_the_hop(
     recordings: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bundle: Bundle
 ) -> None:
     """With a network that hands tone A through, the output is tone A at its own place."""
-    monkeypatch.setattr("models.plan.open_codec", lambda *_: PassCodec(16))
+    monkeypatch.setattr("models.plan.open_codec", lambda *_, **__: PassCodec(16))
     a = read(recordings[0])
     for hop in ("16", "3"):
         target = tmp_path / "out.wav"
