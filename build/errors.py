@@ -3,9 +3,5 @@
 from models.errors import PurgaError
 
 
-class PackageMissingError(PurgaError, ImportError):
-    """A command whose packages are not installed."""
-
-
 class TargetError(PurgaError, ValueError):
     """A version of TensorRT about which ``build/operators.toml`` says nothing."""

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from build.errors import PackageMissingError
+from models.command import PackageMissingError
 from models.errors import ModelError, PurgaError
 from models.music2latent.checkpoint import read_checkpoint
 

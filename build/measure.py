@@ -47,7 +47,9 @@ _TONES = 2
 _RATES_WINDOW = 16
 
 
-def speed_table(folder: Path, weights: Weights, rounds: int) -> tuple[str, dict[str, float]]:
+def speed_table(
+    folder: Path, weights: Weights, rounds: int, spin: bool = False
+) -> tuple[str, dict[str, float]]:
     """Markdown and ms per latent by who computes. Raises ``ModelError``."""
     bundle = read_bundle(folder)
     golden, frames = bundle.golden(), bundle.manifest.window_frames
@@ -58,7 +60,7 @@ def speed_table(folder: Path, weights: Weights, rounds: int) -> tuple[str, dict[
         runs[PACKAGE] = package
     precisions: tuple[Precision, ...] = ("fp32", "int8")
     for precision in precisions:
-        runs[f"bundle {precision}, ONNX Runtime CPU"] = _bundled(bundle, precision, golden)
+        runs[f"bundle {precision}, ONNX Runtime CPU"] = _bundled(bundle, precision, golden, spin)
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
     for turn in tqdm(range(rounds + 2), "timing", leave=False, disable=None):
         for name, (encode, decode) in runs.items():
@@ -87,9 +89,9 @@ def speed_table(folder: Path, weights: Weights, rounds: int) -> tuple[str, dict[
     return "\n".join(lines) + "\n", figures
 
 
-def _bundled(bundle: Bundle, precision: Precision, golden: Golden) -> Runs:
+def _bundled(bundle: Bundle, precision: Precision, golden: Golden, spin: bool) -> Runs:
     encoder, decoder = (bundle.read_model(kind, precision) for kind in KINDS)
-    codec = OnnxCodec(encoder, decoder)
+    codec = OnnxCodec(encoder, decoder, spin=spin)
     latents = np.zeros_like(golden["latents.fp32"])
     decoded = np.zeros_like(golden["decoded.fp32"])
 
@@ -152,6 +154,11 @@ def main(argv: Sequence[str]) -> int:
         "--study", nargs="+", choices=STUDIES, default=list(STUDIES), help="which tables (all)"
     )
     parser.add_argument("--rounds", type=int, default=15, help="turns of the timing (15)")
+    parser.add_argument(
+        "--spin",
+        action="store_true",
+        help="threads wait for each other on busy cores, as PyTorch's do and the pedal's do not",
+    )
     parser.add_argument("--out", metavar="FILE", help="write the tables there too, as Markdown")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     options = parser.parse_args(list(argv))

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from build.commands import OURS
-from build.errors import PackageMissingError
 from device.files import read_sound_at
+from models.command import OURS, PackageMissingError
 from models.errors import ModelError
 from models.music2latent.adapters import write_adapter
 from models.music2latent.checkpoint import SAFETENSORS, read_weights

@@ -3,30 +3,13 @@
 import sys
 from collections.abc import Sequence
 
+from models.command import run_command
 from models.commands import COMMANDS
-from models.errors import PurgaError
-
-USAGE = "usage: python -m models COMMAND [--help]\n\n" + "".join(
-    f"  {name:10}{command.summary}\n" for name, command in COMMANDS.items()
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status: 0 done, 1 failed work, 2 wrong input."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments[:1] in (["-h"], ["--help"]):
-        print(USAGE, end="")
-        return 0
-    if not arguments or arguments[0] not in COMMANDS:
-        print(USAGE, end="", file=sys.stderr)
-        return 2
-    try:
-        return COMMANDS[arguments[0]](arguments[1:])
-    except PurgaError as error:
-        print(f"python -m models {arguments[0]}: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
+    return run_command("models", COMMANDS, argv)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from models.commands import PackageMissingError
+from models.command import PackageMissingError
 from models.errors import ModelError, PurgaError
 from models.music2latent.adapters import HIGHEST_RANK, Adapter, adapts
 from models.music2latent.architecture import OFFICIAL, Weights

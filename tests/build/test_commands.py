@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 from build import __main__ as command
-from build.commands import COMMANDS, Command
-from build.errors import PackageMissingError
+from build.commands import COMMANDS
+from models.command import Command, PackageMissingError
 from models.errors import ModelError
 from tests.conftest import ROOT
 
@@ -23,7 +23,7 @@ def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
         assert capsys.readouterr().err == usage
 
 
-def test_commands_of_the_issue_are_there() -> None:
+def test_every_stage_is_a_command() -> None:
     asked = "fetch export calibrate quantise check compile verify bundle measure train-adapter"
     assert set(COMMANDS) == set(asked.split())
 
@@ -64,7 +64,7 @@ def test_missing_package_is_named_with_what_installs_it(
 
 def test_missing_module_of_ours_is_a_defect() -> None:
     with pytest.raises(ModuleNotFoundError):
-        Command("build.absent", "nothing")([])
+        Command("build.absent", "nothing", "nobody")([])
 
 
 def test_errors_become_one_line_and_their_exit_code(
