@@ -6,6 +6,7 @@ import resource
 import socket
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -133,10 +134,12 @@ def _studio_step(frames: int) -> Step:
     positions = np.full(frames, 0.5, np.float32)
     other = np.empty((1, frames), np.float32)
 
-    def step(source: Audio, target: Audio, _kept: socket.socket = there) -> None:
+    def step(source: Audio, target: Audio) -> None:
         np.tanh(source, out=other)
         engine.process(source, other, positions, target)
 
+    for end in (here, there):
+        weakref.finalize(step, end.close)
     return step
 
 
