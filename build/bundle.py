@@ -23,33 +23,25 @@ from build.export import run as run_export
 from build.quantise import add_quantise_arguments, summary
 from build.windows import add_material_arguments
 from build.work import Work
-from models.certificate import Certificate, parse_certificate
+from models.certificate import parse_certificate
 from models.errors import ModelError
-from models.facts import CERTIFICATE, GOLDEN, KINDS, PRECISIONS, Facts, Precision, model_name
+from models.facts import CERTIFICATE, GOLDEN, KINDS, PRECISIONS, Facts, model_name
 from models.golden import unpack_golden
 from models.manifest import Bundle, write_bundle
 from models.music2latent.graphs.writer import OPSET
 
 
-def assemble(work: Work, out: Path, precisions: Sequence[Precision] = PRECISIONS) -> Bundle:
+def assemble(work: Work, out: Path) -> Bundle:
     """Write the bundle of a work folder in which every stage has run.
 
     Raises ``ModelError`` for what is missing there, ``BundleWriteError`` where the disk does not
     take it.
     """
     settings = work.settings()
+    shared = {name: value for name, value in settings if name in Facts.model_fields}
     facts = Facts(
-        name=settings.name,
-        checkpoint_sha256=settings.checkpoint_sha256,
-        rate_hz=settings.rate_hz,
-        bins=settings.bins,
-        window_frames=settings.window_frames,
-        latent_channels=settings.latent_channels,
-        hop_frames=settings.hop_frames,
-        look_ahead_frames=settings.look_ahead_frames,
-        seed=settings.seed,
-        opset={precision: OPSET for precision in precisions},
-        adapters=settings.adapters,
+        **shared,
+        opset={precision: OPSET for precision in PRECISIONS},
         licences={"graphs and weights": settings.weights_licence},
         tools={
             "onnx": onnx.__version__,
@@ -60,23 +52,11 @@ def assemble(work: Work, out: Path, precisions: Sequence[Precision] = PRECISIONS
     models = {
         (kind, precision): work.read(model_name(kind, precision))
         for kind in KINDS
-        for precision in precisions
+        for precision in PRECISIONS
     }
-    whole = facts.model_copy(update={"opset": {precision: OPSET for precision in PRECISIONS}})
-    golden = unpack_golden(work.read(GOLDEN), whole.golden_shapes(), GOLDEN)
+    golden = unpack_golden(work.read(GOLDEN), facts.golden_shapes(), GOLDEN)
     certificate = parse_certificate(work.read(CERTIFICATE), CERTIFICATE)
-    return write_bundle(
-        out,
-        facts,
-        models,
-        {name: golden[name] for name in facts.golden_shapes()},
-        _certified(certificate, precisions),
-    )
-
-
-def _certified(certificate: Certificate, precisions: Sequence[Precision]) -> Certificate:
-    kept = {name: parity for name, parity in certificate.precisions.items() if name in precisions}
-    return certificate.model_copy(update={"precisions": kept})
+    return write_bundle(out, facts, models, golden, certificate)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -21,6 +21,7 @@ import onnx
 from tqdm import tqdm
 
 from build.graph import Array, Feed, Probed, constants, layers
+from build.qdq import LEVELS
 from build.windows import (
     add_material_arguments,
     along_the_knob,
@@ -29,9 +30,6 @@ from build.windows import (
     encoder_feeds,
 )
 from build.work import Material, Ranges, Work, add_work_argument
-
-LEVELS = 127
-"""Steps on one side of zero in symmetric int8."""
 
 _PER_OCTAVE = 32
 _LOWEST = 2.0**-24

@@ -6,6 +6,7 @@ for one window length.
 """
 
 import argparse
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -107,8 +108,6 @@ def run(options: argparse.Namespace, work: Work) -> Settings:
 
 
 def _facts(file: Path, adapter: Adapter) -> AdapterFacts:
-    import hashlib
-
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     return AdapterFacts(name=file.stem, rank=adapter.rank, sha256=digest)
 

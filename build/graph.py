@@ -30,17 +30,6 @@ def constants(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
     return {tensor.name: tensor for tensor in model.graph.initializer}
 
 
-def replace_nodes(model: onnx.ModelProto, nodes: Iterable[onnx.NodeProto]) -> None:
-    """Put ``nodes``, some of them perhaps the graph's own, in the place of all there are."""
-    kept = []
-    for node in nodes:
-        copy = onnx.NodeProto()
-        copy.CopyFrom(node)
-        kept.append(copy)
-    del model.graph.node[:]
-    model.graph.node.extend(kept)
-
-
 def add_constant(model: onnx.ModelProto, name: str, value: npt.NDArray) -> str:
     """Store a tensor under a name; returns the name."""
     model.graph.initializer.append(numpy_helper.from_array(np.array(value, order="C"), name))

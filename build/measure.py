@@ -25,7 +25,7 @@ from models.errors import ModelError
 from models.facts import Precision
 from models.golden import Golden
 from models.manifest import KINDS, Bundle, read_bundle
-from models.music2latent.architecture import Weights, recognise
+from models.music2latent.architecture import OFFICIAL, Weights, recognise
 from models.music2latent.budget import budget_markdown
 from models.music2latent.checkpoint import read_weights
 from models.music2latent.codec import Codec, OnnxCodec
@@ -108,12 +108,14 @@ def _package(weights: Weights, spectra: Array, noise: Array) -> Runs | None:
     """The package's own modules with the same weights; None where it is not installed."""
     try:
         import torch
-        from music2latent.models import UNet
-    except ImportError:
+
+        from models.music2latent.adapters_train import generator
+
+        network = generator(weights)
+    except ImportError:  # of torch, or of the package
         return None
-    network = UNet().eval()
-    network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
-    given, drawn = torch.from_numpy(spectra), torch.from_numpy(noise * np.float32(80.0))
+    drawn = torch.from_numpy(noise * np.float32(OFFICIAL.sigma_max))
+    given = torch.from_numpy(spectra)
     with torch.no_grad():
         latents = network.encoder(given)
 
@@ -172,7 +174,9 @@ def main(argv: Sequence[str]) -> int:
     tables: list[str] = []
     figures: dict[str, object] = {"onnxruntime": onnxruntime.__version__}
     if "speed" in options.study:
-        table, figures["ms_per_latent"] = speed_table(Path(options.bundle), weights, options.rounds)
+        table, figures["ms_per_latent"] = speed_table(
+            Path(options.bundle), weights, options.rounds, options.spin
+        )
         tables.append(table)
     if "windows" in options.study or "rates" in options.study:
         a, b = tones_of(NETWORK_RATE_HZ)

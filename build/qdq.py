@@ -16,9 +16,12 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from build.graph import add_constant, constants, replace_nodes
+from build.graph import add_constant, constants
+from models.music2latent.graphs.writer import replace_nodes
 
-LARGEST = 127
+LEVELS = 127
+"""Steps on one side of zero in symmetric int8."""
+
 _SMALLEST_SCALE = 6.2e-5
 """A scale below half precision's normal range would be rounded coarsely."""
 
@@ -54,7 +57,7 @@ def _activation(
     model: onnx.ModelProto, signal: str, covered: float, kind: npt.DTypeLike
 ) -> list[onnx.NodeProto]:
     scale = add_constant(
-        model, f"{signal}/scale", np.array(max(covered / LARGEST, _SMALLEST_SCALE), kind)
+        model, f"{signal}/scale", np.array(max(covered / LEVELS, _SMALLEST_SCALE), kind)
     )
     zero = add_constant(model, f"{signal}/zero", np.array(0, np.int8))
     whole, back = f"{signal}/int8", f"{signal}/rounded"
@@ -68,11 +71,11 @@ def _weight(model: onnx.ModelProto, weight: onnx.TensorProto) -> onnx.NodeProto:
     values = numpy_helper.to_array(weight)
     name, kind = weight.name, values.dtype
     per_channel = np.abs(values.astype(np.float32)).reshape(len(values), -1).max(axis=1)
-    scale = np.maximum(per_channel / LARGEST, _SMALLEST_SCALE).astype(kind)
+    scale = np.maximum(per_channel / LEVELS, _SMALLEST_SCALE).astype(kind)
     along = (-1,) + (1,) * (values.ndim - 1)
     whole = np.rint(values.astype(np.float32) / scale.astype(np.float32).reshape(along))
     model.graph.initializer.remove(weight)
-    add_constant(model, f"{name}/int8", np.clip(whole, -LARGEST, LARGEST).astype(np.int8))
+    add_constant(model, f"{name}/int8", np.clip(whole, -LEVELS, LEVELS).astype(np.int8))
     add_constant(model, f"{name}/scale", scale)
     add_constant(model, f"{name}/zero", np.zeros(len(values), np.int8))
     return helper.make_node(

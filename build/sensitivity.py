@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from build.graph import Array, Feed, constants, layer_of, layers, session
 from build.qdq import with_qdq
+from models.music2latent.graphs.writer import replace_nodes
 
 
 @dataclass(frozen=True)
@@ -127,11 +128,8 @@ def _switched(
             switch = f"{switches[node.name]}/switch"
             made += _mix(precise[node.name], node.input[0], switch, mixed)
             node.input[0] = mixed
-        copy = onnx.NodeProto()
-        copy.CopyFrom(node)
-        made.append(copy)
-    del switched.graph.node[:]
-    switched.graph.node.extend(made)
+        made.append(node)
+    replace_nodes(switched, made)
     switched.graph.input.extend(
         helper.make_tensor_value_info(f"{name}/switch", TensorProto.FLOAT, [1])
         for name in sorted(set(switches.values()))

@@ -5,7 +5,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from device.files import read_sound_at
@@ -13,23 +12,11 @@ from models.command import OURS, PackageMissingError
 from models.errors import ModelError
 from models.music2latent.adapters import write_adapter
 from models.music2latent.checkpoint import SAFETENSORS, read_weights
-from models.music2latent.spectrum import HOP, WINDOW, Analysis, Array
+from models.music2latent.spectrum import spectra_of
 from models.music2latent.stream import NETWORK_RATE_HZ
 
 JUDGED_SEED = 2**31
 """Of the noise that what was learnt is judged under; no training draws it."""
-
-
-def spectra(sound: Array) -> Array:
-    """Compressed spectra ``(2, 1024, frames)`` of ``(1, n)`` samples at the network's rate.
-
-    Only frames that lie wholly inside the sound.
-    """
-    analysis = Analysis(1)
-    made = np.zeros((sound.shape[1] // HOP + 1, 1, 2, WINDOW // 2), np.float32)
-    count = analysis.push(sound, made)
-    inside = made[WINDOW // HOP - 1 : count, 0]
-    return np.ascontiguousarray(inside.transpose(1, 2, 0))
 
 
 def train(given: argparse.Namespace) -> dict[str, object]:
@@ -64,7 +51,8 @@ def train(given: argparse.Namespace) -> dict[str, object]:
     sounds = [read_sound_at(file, NETWORK_RATE_HZ, notes) for file in given.tone]
     for note in notes:
         print(note)
-    training = AdapterTraining(weights, [spectra(each) for each in sounds], plan, given.device)
+    learnt_from = [spectra_of(each)[0] for each in sounds]
+    training = AdapterTraining(weights, learnt_from, plan, given.device)
     before = training.judge(JUDGED_SEED)
     with tqdm(total=plan.steps, desc="training", unit="step") as bar:
         while training.step < plan.steps:

@@ -23,14 +23,14 @@ from device.probe import PROBE_PERIOD_FRAMES, played
 from device.tools.riff import riff
 from models.latent import slerp
 from models.music2latent.noise import WindowNoise
-from models.music2latent.spectrum import BINS, HOP, WINDOW, Analysis
+from models.music2latent.spectrum import BINS, spectra_of
+from models.music2latent.stream import NETWORK_RATE_HZ
 from models.units import Audio
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL_PHRASES = ROOT.parent / "shared" / "audio" / "di"
 PRESETS = ("1-clean-to-lead", "3-crunch-to-lead", "5-phaser-to-lead")
 
-NETWORK_RATE_HZ = 44_100
 WINDOWS = 12
 KEPT_BACK = 4
 """How many windows to judge by, besides those to calibrate on."""
@@ -156,15 +156,6 @@ def _tones(phrase: Audio, preset: Preset, rate_hz: int) -> tuple[Audio, Audio]:
         chain.prepare(rate_hz, PROBE_PERIOD_FRAMES)
         tones.append(played(chain.process, phrase, chain.latency_frames))
     return tones[0], tones[1]
-
-
-def spectra_of(tones: Audio) -> Array:
-    """Compressed spectra of whole tones ``(2, samples)``: ``(2, 2, bins, frames)``."""
-    frames = np.zeros((tones.shape[1] // HOP + 1, len(tones), 2, BINS), np.float32)
-    made = Analysis(len(tones)).push(tones, frames)
-    # The first ones still hear the silence before.
-    whole = frames[WINDOW // HOP - 1 : made]
-    return np.ascontiguousarray(np.moveaxis(whole, 0, -1))
 
 
 def _window(spectra: Array, frames: int, rng: np.random.Generator) -> Array:

@@ -122,6 +122,16 @@ class Analysis:
         compress(self._kept, target, self._scratch)
 
 
+def spectra_of(tones: Array) -> Array:
+    """Compressed spectra of whole tones ``(tones, samples)``: ``(tones, 2, 1024, frames)``.
+
+    Only frames that lie wholly inside the sound.
+    """
+    frames = np.zeros((tones.shape[1] // HOP + 1, len(tones), 2, BINS), np.float32)
+    made = Analysis(len(tones)).push(tones, frames)
+    return np.ascontiguousarray(np.moveaxis(frames[OVERLAPS - 1 : made], 0, -1))
+
+
 class Synthesis:
     """Overlap-adds frames, one after another, into samples."""
 

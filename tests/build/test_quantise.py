@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
-from build.calibrate import LEVELS, Histogram, measure_ranges
+from build.calibrate import Histogram, measure_ranges
 from build.graph import constants, layer_of, layers, session
 from build.half import KEPT_IN_FP32, to_half
-from build.qdq import with_qdq
+from build.qdq import LEVELS, with_qdq
 from build.sensitivity import Layer, choose, measure_layers
 from models.music2latent.architecture import TINY, Tensor, Weights, random_weights
 from models.music2latent.graphs import decoder_onnx, encoder_onnx

@@ -17,7 +17,6 @@ published = pytest.importorskip(
 import torch  # noqa: E402
 
 from build.__main__ import main  # noqa: E402
-from build.train_adapter import spectra  # noqa: E402
 from device.files import write_sound  # noqa: E402
 from models.errors import ModelError, PurgaError  # noqa: E402
 from models.music2latent.adapters import (  # noqa: E402
@@ -35,6 +34,7 @@ from models.music2latent.architecture import (  # noqa: E402
     random_weights,
 )
 from models.music2latent.checkpoint import weights_sha256, write_checkpoint  # noqa: E402
+from models.music2latent.spectrum import spectra_of  # noqa: E402
 from tests.conftest import plucked  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -64,7 +64,7 @@ def tiny_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def note(seed: int, frames: int = FRAMES) -> Tensor:
     """Spectra ``(2, 1024, frames)`` of something plucked."""
-    return spectra(plucked(2048 + 512 * (frames - 1), RATE_HZ, seed))
+    return spectra_of(plucked(2048 + 512 * (frames - 1), RATE_HZ, seed))[0]
 
 
 def decoded(network: Any, truth: Tensor, seed: int) -> Tensor:

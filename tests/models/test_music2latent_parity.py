@@ -15,7 +15,6 @@ pytest.importorskip("music2latent", reason="the authors' package is absent (make
 
 import torch
 
-from build.train_adapter import spectra
 from models.music2latent.adapters_train import generator
 from models.music2latent.architecture import (
     OFFICIAL,
@@ -25,6 +24,7 @@ from models.music2latent.architecture import (
     shapes,
 )
 from models.music2latent.graphs import decoder_onnx, encoder_onnx
+from models.music2latent.spectrum import spectra_of
 from tests.conftest import plucked
 
 pytestmark = pytest.mark.torch
@@ -53,7 +53,7 @@ def published(weights: Weights) -> Iterator[Any]:
 def tones() -> Tensor:
     """Spectra of two guitars, ``(2, 2, 1024, frames)``."""
     frames = 2048 + 512 * (FRAMES - 1)
-    return np.stack([spectra(plucked(frames, 44_100, seed)) for seed in (1, 2)])
+    return np.stack([spectra_of(plucked(frames, 44_100, seed))[0] for seed in (1, 2)])
 
 
 def run(model: Any, **inputs: Tensor) -> Tensor:

@@ -20,6 +20,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from models.music2latent.graphs.writer import replace_nodes
+
 RANGES = "output_ranges"
 """Metadata key: JSON, lowest and highest value of each convolution's output by its name."""
 
@@ -68,7 +70,7 @@ def _to_single(model: onnx.ModelProto) -> None:
                 continue
             node.CopyFrom(helper.make_node("Identity", node.input, node.output, node.name))
         kept.append(node)
-    _replace(model, kept)
+    replace_nodes(model, kept)
 
 
 def _casts_to_float(node: onnx.NodeProto) -> bool:
@@ -126,7 +128,7 @@ def _to_integer_convolutions(model: onnx.ModelProto) -> None:
             stored.add(node.output[0], _dequantised(node, stored))
             continue
         made.append(node)
-    _replace(model, _live(made, [value.name for value in model.graph.output]))
+    replace_nodes(model, _live(made, [value.name for value in model.graph.output]))
     stored.drop_unused()
 
 
@@ -192,13 +194,3 @@ def _live(nodes: list[onnx.NodeProto], outputs: Iterable[str]) -> list[onnx.Node
             kept.append(node)
             needed.update(node.input)
     return kept[::-1]
-
-
-def _replace(model: onnx.ModelProto, nodes: Iterable[onnx.NodeProto]) -> None:
-    copies = []
-    for node in nodes:
-        copy = onnx.NodeProto()
-        copy.CopyFrom(node)
-        copies.append(copy)
-    del model.graph.node[:]
-    model.graph.node.extend(copies)

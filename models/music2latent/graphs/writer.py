@@ -1,6 +1,6 @@
 """Writing one static ONNX graph: nodes with names of their own, so that they can be told apart."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -104,3 +104,14 @@ class Writer:
         )
         onnx.checker.check_model(model)
         return model
+
+
+def replace_nodes(model: onnx.ModelProto, nodes: Iterable[onnx.NodeProto]) -> None:
+    """Put ``nodes``, some of them perhaps the graph's own, in the place of all there are."""
+    kept = []
+    for node in nodes:
+        copy = onnx.NodeProto()
+        copy.CopyFrom(node)
+        kept.append(copy)
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
