@@ -49,6 +49,16 @@ class StudioFeed:
         """Windows whose decode was not finite; what they spoil is not given."""
         return self._stream.nan_windows
 
+    @property
+    def latency_frames(self) -> int:
+        """By how many frames what is given trails what is pushed, at most."""
+        return self._stream.latency_frames
+
+    @property
+    def settling_frames(self) -> int:
+        """Frames from a gap until something is given again."""
+        return self._stream.settling_frames
+
     def joins(self, generation: int, frame: int) -> bool:
         """Whether a push that begins at ``frame`` would go on where the last one ended."""
         return generation == self.generation and frame == self.expected
