@@ -30,6 +30,7 @@ GLIBC = (2, 36)
 
 SOURCE_ONLY = {
     "pyalsaaudio": "publishes no wheels; a small C extension, built with libasound2-dev",
+    "spidev": "publishes no wheels; a small C extension, built with the kernel's own headers",
     "systemd-python": "publishes no wheels, as it binds the system's own libsystemd; built with "
     "libsystemd-dev and pkg-config",
 }
