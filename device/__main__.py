@@ -1,13 +1,14 @@
 """The pedal's commands: ``python -m device COMMAND``."""
 
 import argparse
+import importlib
 import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from device import commands
-from device.sound.morph import ENGINE_KINDS
+from device.engine_kinds import ENGINE_KINDS
+from device.outcome import Outcome
 from models.errors import PurgaError
 
 
@@ -126,22 +127,30 @@ def _status(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runtime", type=Path, metavar="FOLDER", help="the pedal's folder")
 
 
-Command = tuple[
-    str,
-    Callable[[argparse.ArgumentParser], None],
-    Callable[[argparse.Namespace], commands.Outcome],
-]
+Command = tuple[str, Callable[[argparse.ArgumentParser], None], str]
+_OFFLINE, _UNIT = "device.commands", "device.unit_commands"
 COMMANDS: dict[str, Command] = {
-    "run": ("play: the pedal in the foreground", _run, commands.run),
-    "render": ("a file through a preset, offline", _render, commands.render),
-    "tone": ("a file through one tone of a preset", _tone, commands.tone),
-    "morph": ("morph two recordings of one performance", _morph, commands.morph),
-    "bench": ("what each block costs per period", _bench, commands.bench),
-    "status": ("live meters of a pedal that plays", _status, commands.status),
-    "audio": ("the audio process alone (a unit starts it)", _audio, commands.audio),
-    "engine": ("the studio engine's process alone (a unit starts it)", _engine, commands.engine),
-    "control": ("the control process alone (a unit starts it)", _control, commands.control),
+    "run": ("play: the pedal in the foreground", _run, _OFFLINE),
+    "render": ("a file through a preset, offline", _render, _OFFLINE),
+    "tone": ("a file through one tone of a preset", _tone, _OFFLINE),
+    "morph": ("morph two recordings of one performance", _morph, _OFFLINE),
+    "bench": ("what each block costs per period", _bench, _OFFLINE),
+    "status": ("live meters of a pedal that plays", _status, _OFFLINE),
+    "audio": ("the audio process alone (a unit starts it)", _audio, _UNIT),
+    "engine": ("the studio engine's process alone (a unit starts it)", _engine, _UNIT),
+    "control": ("the control process alone (a unit starts it)", _control, _UNIT),
 }
+"""Each command's line of help, its arguments, and the module with the function of its name.
+
+The module is imported when the command is called: a pedal that starts needs no pictures.
+"""
+
+
+def _call(options: argparse.Namespace) -> Outcome:
+    """Do what was asked for. Raises ``PurgaError``."""
+    module = importlib.import_module(COMMANDS[options.command][2])
+    outcome: Outcome = getattr(module, options.command)(options)
+    return outcome
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -156,7 +165,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
     options = parser.parse_args(arguments)
     try:
-        outcome = COMMANDS[options.command][2](options)
+        outcome = _call(options)
     except PurgaError as error:
         print(f"{parser.prog} {options.command}: {error}", file=sys.stderr)
         return error.exit_code

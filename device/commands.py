@@ -4,7 +4,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,10 @@ from device.config import (
     studio_of,
 )
 from device.errors import ConfigError
+from device.outcome import Outcome
 from device.preset import read_preset
-from device.processes import entry
 from device.processes.engine_state import EngineState, read_state
 from device.processes.meters import COUNTERS, Reading, read_meters
-from device.processes.realtime import die_with_parent
 from device.script import Script, sweep
 from device.sound.morph import Studio
 from device.studio import StudioBundle, read_studio
@@ -30,15 +29,6 @@ from device.tools import bench as bench_tool
 from device.tools import render as render_tool
 from device.tools import session
 from device.tools.render import Rendered
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a command ended: lines for a person, figures for a program."""
-
-    lines: list[str] = field(default_factory=list)
-    figures: Mapping[str, object] = field(default_factory=dict)
-    exit_code: int = 0
 
 
 def _config(options: argparse.Namespace, runtime: Path | None = None) -> Config:
@@ -55,30 +45,6 @@ def run(options: argparse.Namespace) -> Outcome:
         config = _config(options, None if named else Path(scratch))
         result = session.play(config, options, Path(scratch))
     return Outcome(result.lines, result.figures, result.exit_code)
-
-
-def audio(options: argparse.Namespace) -> Outcome:
-    """Be the audio process."""
-    if options.supervised:
-        die_with_parent()
-    entry.run_audio(_config(options), options.input, options.out)
-    return Outcome()
-
-
-def control(options: argparse.Namespace) -> Outcome:
-    """Be the control process."""
-    if options.supervised:
-        die_with_parent()
-    entry.run_control(_config(options), options.duration)
-    return Outcome()
-
-
-def engine(options: argparse.Namespace) -> Outcome:
-    """Be the engine process."""
-    if options.supervised:
-        die_with_parent()
-    entry.run_engine(_config(options))
-    return Outcome()
 
 
 def render(options: argparse.Namespace) -> Outcome:

@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from device.engine_kinds import EngineKind
 from device.errors import AudioFileError, PresetError
 from device.sound.blocks.settings import AnyBlock
 from device.sound.chain import ToneChain
 from device.sound.follow import Follow, FollowSettings
 from device.sound.morph import (
-    ENGINE_KINDS,
     ENGINES,
     Crossfade,
     MorphEngine,
@@ -76,7 +76,7 @@ class DirectionTable(Table):
 class MorphTable(Table):
     """``[morph]``."""
 
-    engine: Literal[ENGINE_KINDS] = "stage"  # type: ignore[valid-type]
+    engine: EngineKind = "stage"
     path: Literal["drive", "direct"] = "drive"
     law: Law = "linear"
     direction: DirectionTable | None = None

@@ -4,6 +4,7 @@ import ctypes
 import gc
 import os
 import signal
+from types import FrameType
 
 import numpy as np
 
@@ -15,6 +16,16 @@ _NICE = 5
 def die_with_parent() -> None:
     """Have the kernel end this process should its supervisor die, however it dies."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def end_on_signals() -> None:
+    """Let SIGTERM and SIGINT end the process in order, with exit code 0."""
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        raise SystemExit(0)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
 
 
 def no_garbage_collection() -> None:

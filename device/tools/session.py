@@ -15,8 +15,8 @@ from device.errors import AudioFileError, ConfigError, LinkError
 from device.files import read_sound, read_sound_at, write_sound
 from device.preset import Preset, read_preset
 from device.processes.engine_state import EngineState, read_state
-from device.processes.entry import PATH_FILE, RECORD_FILE
 from device.processes.meters import COUNTERS, Reading, read_meters
+from device.processes.record import PATH_FILE, RECORD_FILE
 from device.processes.supervisor import Supervisor
 from device.studio import StudioBundle, read_studio
 from device.tools.machine import machine

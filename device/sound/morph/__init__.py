@@ -8,9 +8,6 @@ from device.sound.morph.stage import Stage, StageFit
 from device.sound.morph.studio import Studio
 
 ENGINES: Mapping[str, type[MorphEngine]] = {engine.kind: engine for engine in (Crossfade, Stage)}
-"""The engines that need nothing else, by their name in presets."""
+"""The engines that need nothing else, by their name in presets. The studio engine needs a peer."""
 
-ENGINE_KINDS = (*ENGINES, Studio.kind)
-"""All engines; the studio engine needs somebody who computes."""
-
-__all__ = ["ENGINES", "ENGINE_KINDS", "Crossfade", "MorphEngine", "Stage", "StageFit", "Studio"]
+__all__ = ["ENGINES", "Crossfade", "MorphEngine", "Stage", "StageFit", "Studio"]
