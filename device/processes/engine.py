@@ -7,7 +7,6 @@ is waited for but the next packet, and that only when there is nothing to comput
 """
 
 import contextlib
-import os
 import select
 import socket
 import time
@@ -16,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from device.errors import LinkError
 from device.processes.engine_state import EngineState
+from device.processes.link import listening
 from device.processes.studio_link import (
     CHANGE,
     DONE,
@@ -27,8 +26,8 @@ from device.processes.studio_link import (
     QUEUE_BYTES,
     REPLY,
     ROWS,
+    SOCKET_NAME,
     VERSION,
-    new_socket,
     reply_buffer,
 )
 from device.sound.morph.studio_feed import MOST_REPLY_FRAMES, Change, StudioFeed
@@ -217,22 +216,12 @@ class EngineLoop:
     """Listens, and serves whoever has connected."""
 
     def __init__(self, path: Path, make_feed: MakeFeed, rate_hz: int, state: EngineState) -> None:
-        """Listen on ``path``, replacing what a dead process left there. Raises ``LinkError``."""
+        """Listen on ``path``, or where the service manager does already. Raises ``LinkError``."""
         self._path, self._make_feed, self._rate_hz = path, make_feed, rate_hz
         self._connections: dict[int, Connection] = {}
         self._ended = {"gaps": 0, "foreign": 0, "refused": 0, "nan_windows": 0}
         self._state = state
-        self._listener = new_socket()
-        try:
-            path.unlink(missing_ok=True)
-            self._listener.bind(os.fspath(path))
-            self._listener.listen(MOST_CONNECTIONS)
-        except OSError as error:
-            self._listener.close()
-            raise LinkError(
-                f"{path}: cannot listen there ({error.strerror or error}); choose another "
-                "runtime folder with --runtime"
-            ) from None
+        self._listener, self._ours = listening(path, SOCKET_NAME, MOST_CONNECTIONS)
         self._poll = select.poll()
         self._poll.register(self._listener, select.POLLIN)
 
@@ -260,8 +249,9 @@ class EngineLoop:
         for number in list(self._connections):
             self._leave(number)
         self._listener.close()
-        with contextlib.suppress(OSError):
-            self._path.unlink()
+        if self._ours:
+            with contextlib.suppress(OSError):
+                self._path.unlink()
 
     def _accept(self) -> None:
         try:

@@ -3,6 +3,14 @@
 A Unix ``SOCK_SEQPACKET`` socket keeps packets whole and in order. Both sides send and receive
 with ``MSG_DONTWAIT``; a full queue is counted by the sender and forgotten, an end of file shows
 that the other side has died, and no packet is empty, so the two cannot be confused.
+
+Both packets are little-endian without padding::
+
+    control → audio    version, flags, ceiling: u8    preset: u16    sequence, knob faults: u32
+                       position: f32                                          flags: bypass, mute
+    audio → control    version, flags: u8    preset, presets, broken, latency: u16
+                       sequence, xruns, misses: u32    periods: u64
+                                       flags: absent, loading, studio, studio alive, studio heard
 """
 
 import contextlib
@@ -12,14 +20,24 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from device.engine_kinds import Ceiling
 from device.errors import LinkError
+from device.processes.activation import passed_socket
 
-VERSION = 1
+VERSION = 2
+SOCKET_NAME = "audio"
+"""``FileDescriptorName=`` of the socket unit."""
+
+CEILINGS = tuple(Ceiling)
 _RECEIVED_AT_ONCE = 16
 """Packets drained per call: a flood costs a bounded time."""
+_ACCEPTED_AT_ONCE = 8
 
-_CONTROL = struct.Struct("<BBHIIf")
-_HEARTBEAT = struct.Struct("<BBHIQ")
+_CONTROL = struct.Struct("<BBBHIIf")
+_BYPASS, _MUTE = 1, 2
+_HEARTBEAT = struct.Struct("<BBHHHHIIIQ")
+_ABSENT, _LOADING, _STUDIO, _STUDIO_ALIVE, _STUDIO_HEARD = 1, 2, 4, 8, 16
+_MOST_U16, _MOST_U32 = 0xFFFF, 0xFFFFFFFF
 
 
 @dataclass(slots=True)
@@ -31,24 +49,38 @@ class ControlState:
     bypass: bool = False
     knob_faults: int = 0
     sequence: int = 0
+    mute: bool = False
+    """Silence, as for tuning; it goes before bypass."""
+    ceiling: Ceiling = Ceiling.STUDIO
+    """The costliest engine that may play."""
 
     def pack(self) -> bytes:
         """As a packet; the sequence number is stepped by it."""
-        self.sequence = (self.sequence + 1) & 0xFFFFFFFF
+        self.sequence = (self.sequence + 1) & _MOST_U32
+        flags = _BYPASS * self.bypass | _MUTE * self.mute
         return _CONTROL.pack(
-            VERSION, self.bypass, self.preset, self.sequence, self.knob_faults, self.position
+            VERSION,
+            flags,
+            self.ceiling,
+            self.preset,
+            self.sequence,
+            self.knob_faults & _MOST_U32,
+            self.position,
         )
 
     def unpack(self, packet: memoryview) -> bool:
         """Take over a packet; False, and nothing changed, for one that is foreign or stale."""
         if len(packet) != _CONTROL.size:
             return False
-        version, bypass, preset, sequence, faults, position = _CONTROL.unpack(packet)
-        newer = 0 < (sequence - self.sequence) & 0xFFFFFFFF < 0x80000000
+        version, flags, ceiling, preset, sequence, faults, position = _CONTROL.unpack(packet)
+        newer = 0 < (sequence - self.sequence) & _MOST_U32 < 0x80000000
         if version != VERSION or not newer or not 0.0 <= position <= 1.0:
             return False
-        self.position, self.preset, self.bypass = position, preset, bool(bypass)
-        self.knob_faults, self.sequence = faults, sequence
+        if ceiling > Ceiling.STUDIO or flags > (_BYPASS | _MUTE):
+            return False
+        self.position, self.preset, self.knob_faults = position, preset, faults
+        self.bypass, self.mute = bool(flags & _BYPASS), bool(flags & _MUTE)
+        self.ceiling, self.sequence = CEILINGS[ceiling], sequence
         return True
 
 
@@ -57,24 +89,71 @@ class Heartbeat:
     """What ``audio`` tells ``control``: that its periods advance, and what it plays."""
 
     periods: int = 0
+    """Turns of the loop so far, with an interface or without; it stands still where audio does."""
     preset: int = 0
     absent: bool = False
+    """There is no interface; it is looked for all the time."""
     sequence: int = 0
+    loading: bool = False
+    """The dry guitar plays while the presets are being loaded."""
+    presets: int = 0
+    """Presets of the bank, broken ones too; 0 while it is not known."""
+    broken: int = 0
+    """Those of them that cannot be played; the dry guitar plays in their place."""
+    xruns: int = 0
+    misses: int = 0
+    """Periods whose processing took longer than the period lasts."""
+    latency_frames: int = 0
+    """Of the preset that plays, without the interface's buffers; no more than 65535 are told."""
+    studio: bool = False
+    """The preset that plays has a studio engine …"""
+    studio_alive: bool = False
+    """… whose process is there …"""
+    studio_heard: bool = False
+    """… and whose sound is heard; otherwise the stage engine stands in."""
 
     def pack(self) -> bytes:
         """As a packet; the sequence number is stepped by it."""
-        self.sequence = (self.sequence + 1) & 0xFFFFFFFF
-        return _HEARTBEAT.pack(VERSION, self.absent, self.preset, self.sequence, self.periods)
+        self.sequence = (self.sequence + 1) & _MOST_U32
+        flags = (
+            _ABSENT * self.absent
+            | _LOADING * self.loading
+            | _STUDIO * self.studio
+            | _STUDIO_ALIVE * self.studio_alive
+            | _STUDIO_HEARD * self.studio_heard
+        )
+        return _HEARTBEAT.pack(
+            VERSION,
+            flags,
+            self.preset,
+            self.presets,
+            self.broken,
+            min(self.latency_frames, _MOST_U16),
+            self.sequence,
+            self.xruns & _MOST_U32,
+            self.misses & _MOST_U32,
+            self.periods,
+        )
 
     def unpack(self, packet: memoryview) -> bool:
         """Take over a packet; False, and nothing changed, for one that is foreign."""
-        if len(packet) != _HEARTBEAT.size:
+        if len(packet) != _HEARTBEAT.size or packet[0] != VERSION:
             return False
-        version, absent, preset, sequence, periods = _HEARTBEAT.unpack(packet)
-        if version != VERSION:
-            return False
-        self.periods, self.preset = periods, preset
-        self.absent, self.sequence = bool(absent), sequence
+        (
+            _version,
+            flags,
+            self.preset,
+            self.presets,
+            self.broken,
+            self.latency_frames,
+            self.sequence,
+            self.xruns,
+            self.misses,
+            self.periods,
+        ) = _HEARTBEAT.unpack(packet)
+        self.absent, self.loading = bool(flags & _ABSENT), bool(flags & _LOADING)
+        self.studio, self.studio_alive = bool(flags & _STUDIO), bool(flags & _STUDIO_ALIVE)
+        self.studio_heard = bool(flags & _STUDIO_HEARD)
         return True
 
 
@@ -128,37 +207,61 @@ class Link:
 
 
 class Listener:
-    """The end that others connect to; ``audio`` has one."""
+    """The end that others connect to; ``audio`` has one.
+
+    Where the service manager listens already (``SOCKET_NAME``) its socket is taken over: whoever
+    connects while ``audio`` is being started again waits in it and is not refused.
+    """
 
     def __init__(self, path: Path) -> None:
         """Listen on ``path``, replacing what a dead process left there. Raises ``LinkError``."""
         self.path = path
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._socket.setblocking(False)
-        try:
-            path.unlink(missing_ok=True)
-            self._socket.bind(os.fspath(path))
-            self._socket.listen(1)
-        except OSError as error:
-            self._socket.close()
-            raise LinkError(
-                f"{path}: cannot listen there ({error.strerror or error}); choose another "
-                "runtime folder with --runtime"
-            ) from None
+        self._socket, self._ours = listening(path, SOCKET_NAME, backlog=1)
 
     def accept(self) -> Link | None:
-        """Return a link to whoever has connected, or None at once."""
-        try:
-            connected, _ = self._socket.accept()
-        except OSError:
-            return None
-        return Link(connected)
+        """Return a link to whoever has connected last, or None at once."""
+        newest = None
+        # Whoever connected before was restarted since.
+        for _ in range(_ACCEPTED_AT_ONCE):
+            try:
+                connected, _address = self._socket.accept()
+            except OSError:
+                break
+            if newest is not None:
+                newest.close()
+            newest = Link(connected)
+        return newest
 
     def close(self) -> None:
-        """Stop listening and remove the socket file."""
+        """Stop listening, and remove the socket file unless the service manager keeps it."""
         self._socket.close()
-        with contextlib.suppress(OSError):
-            self.path.unlink()
+        if self._ours:
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+
+
+def listening(path: Path, name: str, backlog: int) -> tuple[socket.socket, bool]:
+    """A socket that listens and never blocks: the one passed under ``name``, else one at ``path``.
+
+    With it, whether it was made here. Raises ``LinkError``.
+    """
+    passed = passed_socket(name)
+    if passed is not None:
+        passed.setblocking(False)
+        return passed, False
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    made.setblocking(False)
+    try:
+        path.unlink(missing_ok=True)
+        made.bind(os.fspath(path))
+        made.listen(backlog)
+    except OSError as error:
+        made.close()
+        raise LinkError(
+            f"{path}: cannot listen there ({error.strerror or error}); choose another "
+            "runtime folder with --runtime"
+        ) from None
+    return made, True
 
 
 def connect(path: Path) -> Link | None:

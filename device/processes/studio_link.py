@@ -31,6 +31,9 @@ from device.sound.morph.studio_feed import MOST_REPLY_FRAMES, Change
 from models.morph import Positions
 from models.units import Audio
 
+SOCKET_NAME = "studio"
+"""``FileDescriptorName=`` of the socket unit."""
+
 VERSION = 1
 PERIOD, CHANGE, REPLY, DONE = range(1, 5)
 HEADER = struct.Struct("<BBHIIQ")

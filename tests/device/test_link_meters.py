@@ -1,5 +1,8 @@
 """The link never waits and shows death; the meters count."""
 
+import fcntl
+import os
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device.engine_kinds import Ceiling
 from device.errors import LinkError
+from device.processes import activation
+from device.processes.activation import passed_socket
 from device.processes.link import ControlState, Heartbeat, Link, Listener, connect
 from device.processes.meters import (
     BINS_PER_PERIOD,
@@ -38,6 +44,46 @@ def test_state_arrives_whole_and_the_newest_wins(pair: tuple[Link, Link]) -> Non
     heard = ControlState()
     assert here.receive(heard) and heard == sent
     assert not here.receive(heard)
+
+
+def fields(kind: type) -> st.SearchStrategy[object]:
+    """Any state that a process may tell."""
+    u16, u32, yes = st.integers(0, 0xFFFF), st.integers(0, 0xFFFFFFFF), st.booleans()
+    if kind is ControlState:
+        return st.builds(
+            ControlState,
+            position=st.floats(0, 1, width=32),
+            preset=u16,
+            bypass=yes,
+            mute=yes,
+            ceiling=st.sampled_from(Ceiling),
+            knob_faults=u32,
+        )
+    flags = ("absent", "loading", "studio", "studio_alive", "studio_heard")
+    return st.builds(
+        Heartbeat,
+        periods=st.integers(0, 2**64 - 1),
+        **dict.fromkeys(("preset", "presets", "broken", "latency_frames"), u16),
+        **dict.fromkeys(("xruns", "misses"), u32),
+        **dict.fromkeys(flags, yes),
+    )
+
+
+@pytest.mark.parametrize("kind", [ControlState, Heartbeat])
+@given(data=st.data())
+def test_every_field_arrives_as_it_was_sent(kind: type, data: st.DataObject) -> None:
+    sent: ControlState | Heartbeat = data.draw(fields(kind))  # type: ignore[assignment]
+    heard = kind()
+    assert heard.unpack(memoryview(sent.pack()))
+    assert heard == sent
+
+
+def test_unknown_flags_and_ceilings_are_refused() -> None:
+    for place, value in ((1, 4), (1, 0xFF), (2, 3), (0, 1)):
+        packet = bytearray(ControlState(position=0.25).pack())
+        packet[place] = value
+        heard = ControlState(position=0.5)
+        assert not heard.unpack(memoryview(packet)) and heard == ControlState(position=0.5)
 
 
 @given(st.binary(min_size=1, max_size=64))
@@ -82,6 +128,65 @@ def test_death_is_seen_by_both(pair: tuple[Link, Link]) -> None:
     there.close()
     assert not here.receive(ControlState()) and not here.alive
     here, there = pair
+
+
+def test_who_connected_last_is_heard_where_several_wait(tmp_path: Path) -> None:
+    """As many control processes as were started while audio was frozen, dead ones too."""
+    listener = Listener(tmp_path / "s")
+    listener._socket.listen(4)
+    links = [connect(tmp_path / "s") for _ in range(3)]
+    accepted = listener.accept()
+    assert accepted is not None and None not in links
+    accepted.send(Heartbeat(periods=7).pack())
+    for link in links:
+        heard = Heartbeat()
+        assert link is not None and link.receive(heard) == (link is links[-1])
+        assert link.alive == (link is links[-1])
+    assert listener.accept() is None
+
+
+def test_a_socket_that_the_service_manager_listens_on_is_taken_over_and_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    kept.bind(str(tmp_path / "s"))
+    kept.listen(1)
+    early = connect(tmp_path / "s")
+    assert early is not None
+    foreign = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # Descriptors are passed from 3 on; here they lie where the test has none.
+    first = 500
+    for index, each in enumerate((foreign, kept, kept)):
+        assert fcntl.fcntl(each, fcntl.F_DUPFD, first + index) == first + index
+    monkeypatch.setattr(activation, "_FIRST", first)
+    monkeypatch.setattr(activation, "_taken", set())
+    monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+    monkeypatch.setenv("LISTEN_FDS", "3")
+    monkeypatch.setenv("LISTEN_FDNAMES", "audio:studio:audio")
+    listener = Listener(tmp_path / "elsewhere")
+    assert not (tmp_path / "elsewhere").exists()
+    link = listener.accept()
+    assert link is not None
+    early.send(ControlState(position=0.75).pack())
+    heard = ControlState()
+    assert link.receive(heard) and heard.position == 0.75
+    assert passed_socket("audio") is None  # each once
+    listener.close()
+    assert (tmp_path / "s").exists() and link.alive
+    for number in (first, first + 1):
+        os.close(number)
+    kept.close()
+    foreign.close()
+
+
+def test_sockets_meant_for_another_process_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LISTEN_FDS", "1")
+    monkeypatch.setenv("LISTEN_FDNAMES", "audio")
+    monkeypatch.setenv("LISTEN_PID", str(os.getpid() + 1))
+    assert passed_socket("audio") is None
+    monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+    monkeypatch.setenv("LISTEN_FDS", "many")
+    assert passed_socket("audio") is None
 
 
 def test_a_listener_replaces_what_a_dead_one_left(tmp_path: Path) -> None:
