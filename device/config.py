@@ -1,109 +1,96 @@
 """``pedal.toml``: which board, which interface, which presets, where the pedal keeps its files."""
 
-import itertools
 import os
-import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, Strict, model_validator
-
+from device.config_hardware import (
+    AdcTable,
+    ExpressionTable,
+    FootswitchTable,
+    HeaterTable,
+    KnobKind,
+    KnobTable,
+    LedsTable,
+    MidiTable,
+    PinsTable,
+    RelayTable,
+    SimulatedTable,
+)
 from device.errors import ConfigError
-from device.script import FaultKind, KnobFault, Script
-from device.toml import Table, read_toml
-from models.facts import Precision
+from device.script import KnobFault, Script
+from device.states import Limits
+from device.table import Range, Size, read_table
 
 BoardName = Literal["simulated", "jetson"]
-Unit = Annotated[float, Field(ge=0.0, le=1.0)]
-Seconds = Annotated[float, Field(ge=0.0, le=1e6)]
-Index = Annotated[int, Field(ge=0)]
-# TOML has arrays only: a pair of unlike values is a tuple here.
-Pair = Strict(False)
+Cpus = tuple[Annotated[int, Range(0, 1023)], ...]
 
 ENGINE_FILE = "engine.json"
+CONTROL_FILE = "control.json"
 BUNDLED_PRESETS = Path(__file__).parent / "presets"
 
 
-class AudioTable(Table):
+@dataclass(frozen=True)
+class AudioTable:
     """``[audio]``: the interface. ``simulated`` uses its rate and period only."""
 
-    card: str = Field("default", min_length=1)
+    card: Annotated[str, Size(1, 200)] = "default"
     """ALSA name of the interface, stable over unplugging: ``hw:CARD=USB``."""
-    rate_hz: int = Field(48000, ge=8000, le=192000)
-    period_frames: int = Field(64, ge=16, le=4096)
-    periods: int = Field(2, ge=2, le=16)
-    input_channel: int = Field(0, ge=0, le=31)
-    interface_dbu: float | None = Field(None, ge=-40.0, le=60.0)
+    rate_hz: Annotated[int, Range(8000, 192000)] = 48000
+    period_frames: Annotated[int, Range(16, 4096)] = 64
+    periods: Annotated[int, Range(2, 16)] = 2
+    input_channel: Annotated[int, Range(0, 31)] = 0
+    interface_dbu: Annotated[float, Range(-40.0, 60.0)] | None = None
     """Level in dBu that the interface calls full scale, for ``normalise = "calibrated"``."""
-    realtime_priority: int = Field(80, ge=1, le=99)
-    cpus: list[Annotated[int, Field(ge=0, le=1023)]] = Field(default=[])
+    realtime_priority: Annotated[int, Range(1, 99)] = 80
+    cpus: Cpus = ()
     """Processors the audio process is bound to; empty: any."""
 
 
-class BankTable(Table):
+@dataclass(frozen=True)
+class BankTable:
     """``[bank]``: the presets a player can choose between, all prepared before playing."""
 
-    presets: list[str] = Field(default=[], max_length=64)
+    presets: Annotated[tuple[str, ...], Size(0, 64)] = ()
     """Preset files relative to pedal.toml; empty: the bundled ones."""
-    start: int = Field(0, ge=0)
+    start: Annotated[int, Range(0, 63)] = 0
 
 
-class FaultTable(Table):
-    """One entry of ``[[knob.faults]]``; simulated board only."""
-
-    kind: FaultKind
-    from_s: Seconds
-    to_s: Seconds
-
-
-class KnobTable(Table):
-    """``[knob]``: a script in place of a potentiometer, (s, 0…1) pairs; empty: it rests."""
-
-    points: list[Annotated[tuple[Seconds, Unit], Pair]] = Field(default=[])
-    presets: list[Annotated[tuple[Seconds, Index], Pair]] = Field(default=[])
-    bypass: list[Annotated[tuple[Seconds, bool], Pair]] = Field(default=[])
-    faults: list[FaultTable] = Field(default=[])
-
-    @model_validator(mode="after")
-    def _times_rise(self) -> "KnobTable":
-        for name in ("points", "presets", "bypass"):
-            times = [entry[0] for entry in getattr(self, name)]
-            if any(later <= earlier for earlier, later in itertools.pairwise(times)):
-                raise ValueError(f"the times of {name} must rise from entry to entry")
-        return self
-
-
-class StudioTable(Table):
+@dataclass(frozen=True)
+class StudioTable:
     """``[studio]``: the studio engine, for presets that ask for it."""
 
-    bundle: str | None = Field(None, min_length=1)
+    bundle: Annotated[str, Size(1, 4096)] | None = None
     """Folder of its network relative to pedal.toml; without one the stage engine stands in."""
-    precision: Precision | None = None
+    precision: Literal["fp32", "fp16", "int8"] | None = None
     """By default int8, or what the bundle has that comes next."""
-    hop_frames: int | None = Field(None, ge=1, le=4096)
+    hop_frames: Annotated[int, Range(1, 4096)] | None = None
     """STFT frames from one window to the next, instead of the bundle's: fewer on a quick module."""
-    cpus: list[Annotated[int, Field(ge=0, le=1023)]] = Field(default=[])
+    cpus: Cpus = ()
     """Processors the engine process is bound to; empty: any."""
 
 
-class SimulatedTable(Table):
-    """``[simulated]``: faults of the simulated interface, by period index."""
-
-    capture_xruns: list[int] = Field(default=[])
-    playback_xruns: list[int] = Field(default=[])
-    absent: list[int] = Field(default=[])
-
-
-class PedalTable(Table):
+@dataclass(frozen=True)
+class PedalTable:
     """The whole file."""
 
     board: BoardName = "simulated"
-    audio: AudioTable = AudioTable()
-    bank: BankTable = BankTable()
-    knob: KnobTable = KnobTable()
-    studio: StudioTable = StudioTable()
-    simulated: SimulatedTable = SimulatedTable()
+    audio: AudioTable = field(default_factory=AudioTable)
+    bank: BankTable = field(default_factory=BankTable)
+    adc: AdcTable = field(default_factory=AdcTable)
+    knob: KnobTable = field(default_factory=KnobTable)
+    expression: ExpressionTable = field(default_factory=ExpressionTable)
+    midi: MidiTable = field(default_factory=MidiTable)
+    footswitch: FootswitchTable = field(default_factory=FootswitchTable)
+    relay: RelayTable = field(default_factory=RelayTable)
+    heater: HeaterTable = field(default_factory=HeaterTable)
+    leds: LedsTable = field(default_factory=LedsTable)
+    temperature: Limits = field(default_factory=Limits)
+    """``[temperature]``: °C, K and s that the pedal's states are decided by."""
+    pins: PinsTable = field(default_factory=PinsTable)
+    studio: StudioTable = field(default_factory=StudioTable)
+    simulated: SimulatedTable = field(default_factory=SimulatedTable)
 
 
 @dataclass(frozen=True)
@@ -144,19 +131,32 @@ class Config:
         return self.runtime / ENGINE_FILE
 
     @property
+    def control_state(self) -> Path:
+        """What the control process says of itself, and goes on with when it is started again."""
+        return self.runtime / CONTROL_FILE
+
+    @property
     def meters(self) -> Path:
         """The live meters."""
         return self.runtime / "meters"
 
+    @property
+    def knob_kind(self) -> KnobKind:
+        """What the knob is: what the file says; else a script where there is one to follow."""
+        knob = self.table.knob
+        if knob.kind is not None:
+            return knob.kind
+        return "script" if self.board == "simulated" or knob.scripted else "mcp3008"
+
     def script(self) -> Script | None:
         """The knob's script, None where the file has none."""
         knob = self.table.knob
-        if not (knob.points or knob.presets or knob.bypass or knob.faults):
+        if not knob.scripted:
             return None
         return Script(
-            points=tuple(knob.points) or ((0.0, 0.0),),
-            presets=tuple(knob.presets),
-            bypass=tuple(knob.bypass),
+            points=knob.points or ((0.0, 0.0),),
+            presets=knob.presets,
+            bypass=knob.bypass,
             faults=tuple(KnobFault(f.kind, f.from_s, f.to_s) for f in knob.faults),
         )
 
@@ -173,12 +173,12 @@ def interface_level_dbu(file: Path | None) -> float | None:
     """
     if file is None:
         return None
-    return read_toml(file, PedalTable, ConfigError, "pedal.toml").audio.interface_dbu
+    return read_table(file, PedalTable, ConfigError, "pedal.toml").audio.interface_dbu
 
 
 def studio_of(file: Path) -> tuple[StudioTable, Path | None]:
     """``[studio]`` of a ``pedal.toml``, and the bundle that it names. Raises ``ConfigError``."""
-    table = read_toml(file, PedalTable, ConfigError, "pedal.toml").studio
+    table = read_table(file, PedalTable, ConfigError, "pedal.toml").studio
     return table, None if table.bundle is None else file.parent / table.bundle
 
 
@@ -188,6 +188,8 @@ def default_runtime() -> Path:
         folder = os.environ.get(variable)
         if folder and Path(folder).is_dir():
             return Path(folder) if variable == "RUNTIME_DIRECTORY" else Path(folder) / "purga"
+    import tempfile  # here, because it takes long to import and a unit has a folder
+
     return Path(tempfile.gettempdir()) / f"purga-{os.getuid()}"
 
 
@@ -202,7 +204,7 @@ def load_config(
 
     Raises ``ConfigError`` with one sentence.
     """
-    table = read_toml(file, PedalTable, ConfigError, "pedal.toml") if file else PedalTable()
+    table = read_table(file, PedalTable, ConfigError, "pedal.toml") if file else PedalTable()
     folder = file.parent if file else Path()
     presets = tuple(folder / name for name in table.bank.presets) or bundled_presets()
     if preset is not None:

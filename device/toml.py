@@ -1,14 +1,15 @@
-"""Reading a TOML file into a checked model, and saying in one sentence what is wrong with it."""
+"""Reading a TOML file into a checked model, and saying in one sentence what is wrong with it.
 
-import tomllib
+``pedal.toml`` is read without pydantic, by ``table.py``, which says why.
+"""
+
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from device.toml_file import given, load_toml
 from models.errors import PurgaError
-
-MAXIMUM_BYTES = 1_000_000
 
 
 class Table(BaseModel):
@@ -22,19 +23,7 @@ Model = TypeVar("Model", bound=Table)
 
 def read_toml(path: Path, model: type[Model], error: type[PurgaError], what: str) -> Model:
     """Read and check ``path``; raise ``error`` with one sentence, ``what`` names its kind."""
-    if not path.is_file():
-        state = "is a folder" if path.is_dir() else "does not exist"
-        raise error(f"{path}: {state}; name a {what} (a TOML file)")
-    try:
-        if path.stat().st_size > MAXIMUM_BYTES:
-            raise error(f"{path}: is larger than {MAXIMUM_BYTES} bytes, so it is no {what}")
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as problem:
-        raise error(f"{path}: is not valid TOML: {problem}; mend that line") from None
-    except (UnicodeDecodeError, RecursionError):
-        raise error(f"{path}: is not a TOML text file; name a {what}") from None
-    except OSError as problem:
-        raise error(f"{path}: cannot be read ({problem.strerror}); check it") from None
+    data = load_toml(path, error, what)
     try:
         return model.model_validate(data)
     except ValidationError as problem:
@@ -47,7 +36,7 @@ def first_problem(problem: ValidationError) -> str:
     """One sentence for the first thing that is wrong: where, what was given, what is expected."""
     first = problem.errors(include_url=False)[0]
     where = _place(first["loc"])
-    given = _given(first["input"])
+    found = given(first["input"])
     context: dict[str, Any] = first.get("ctx", {})
     match first["type"]:
         case "extra_forbidden":
@@ -59,10 +48,10 @@ def first_problem(problem: ValidationError) -> str:
         case "union_tag_invalid":
             return f"{where} has block = {context['tag']!r}; known are {context['expected_tags']}"
         case "literal_error":
-            return f"{where} is {given}, but must be {context['expected']}"
+            return f"{where} is {found}, but must be {context['expected']}"
         case _:
             expected = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-            return f"{where} is {given}, but {expected[:1].lower()}{expected[1:]}"
+            return f"{where} is {found}, but {expected[:1].lower()}{expected[1:]}"
 
 
 def _place(location: tuple[int | str, ...]) -> str:
@@ -79,9 +68,3 @@ def _place(location: tuple[int | str, ...]) -> str:
             place += f".{part}" if place else part
         after_index = False
     return place or "the file"
-
-
-def _given(value: object) -> str:
-    """What was found, shortened so that a hostile file cannot flood the terminal."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"

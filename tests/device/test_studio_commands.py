@@ -3,6 +3,7 @@
 import itertools
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -255,7 +256,7 @@ def test_pedal_toml_names_the_bundle_relative_to_itself_and_its_hop(
     other = load_config(file, runtime=tmp_path, bundle=bundle.folder)
     assert other.bundle == bundle.folder
     with pytest.raises(ModelError, match="int8"):
-        read_studio(tmp_path / "net", config.table.studio.model_copy(update={"precision": "int8"}))
+        read_studio(tmp_path / "net", replace(config.table.studio, precision="int8"))
 
 
 def test_a_shorter_hop_answers_sooner(bundle: Bundle) -> None:
