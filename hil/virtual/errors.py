@@ -1,0 +1,11 @@
+"""What can go wrong around the virtual pedal itself."""
+
+from typing import ClassVar
+
+from models.errors import PurgaError
+
+
+class VirtualError(PurgaError, RuntimeError):
+    """A virtual pedal that cannot be built or run."""
+
+    exit_code: ClassVar[int] = 1

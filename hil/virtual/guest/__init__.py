@@ -1,0 +1,1 @@
+"""What runs inside the virtual pedal beside the product: who plays guitar and pulls cables."""

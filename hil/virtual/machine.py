@@ -1,0 +1,174 @@
+"""One run of the virtual pedal: an emulated machine in virtual time, a job in, artefacts out.
+
+The guest's clock counts instructions (``-icount``): 2 ns each at ``shift=1``. It misses no
+deadline because the host is busy, and idle time costs nothing. So times are the guest's own,
+and say nothing of a Jetson's speed.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hil.virtual.errors import VirtualError
+from hil.virtual.kernel import Kernel
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_POLL_S = 0.1
+_TAIL_LINES = 25
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one run of the machine does."""
+
+    name: str
+    """A module of ``hil.virtual.scenarios``."""
+    options: dict[str, Any] = field(default_factory=dict)
+    etc: dict[str, str] = field(default_factory=dict)
+    """Files below ``/etc`` that are put there before the pedal starts."""
+    leave_out: tuple[str, ...] = ()
+    """Hardware that is missing at boot: ``card``, ``spi``."""
+    files: dict[str, Path] = field(default_factory=dict)
+    """Files or folders that lie in ``/job/files`` by these names."""
+    devices: tuple[str, ...] = ()
+    """More ``-device`` arguments of the machine."""
+    limit_s: float = 600.0
+    """Wall time after which the run is given up."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run left."""
+
+    folder: Path
+    """The job's folder: ``out/`` with artefacts, ``console.log``, ``agent.log``."""
+    result: dict[str, Any]
+    """What the scenario returned."""
+    wall_s: float
+
+
+def run(image: Path, kernel: Kernel, job: Job, folder: Path) -> Run:
+    """Boot, do the job, power off. Raises ``VirtualError`` when it does not get to its end."""
+    _lay_out(job, folder)
+    start_s = time.monotonic()
+    with (folder / "qemu.log").open("w") as log:
+        machine = subprocess.Popen(
+            _command(image, kernel, job, folder), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    try:
+        _wait(machine, job, folder, start_s)
+    finally:
+        if machine.poll() is None:
+            machine.kill()
+            machine.wait()
+    result = folder / "out" / "result.json"
+    if not result.exists():
+        raise VirtualError(
+            f"scenario {job.name}: the machine ended without a result (exit code "
+            f"{machine.returncode}); its last lines:\n{tail(folder)}"
+        )
+    return Run(folder, json.loads(result.read_text()), time.monotonic() - start_s)
+
+
+def tail(folder: Path) -> str:
+    """The last lines of a run's logs."""
+    lines = []
+    for name in ("qemu.log", "console.log", "agent.log"):
+        path = folder / name
+        text = path.read_text(errors="replace") if path.exists() else ""
+        lines += [f"  {name}: {line}" for line in text.splitlines()[-_TAIL_LINES:]]
+    return "\n".join(lines)
+
+
+def _lay_out(job: Job, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "out").mkdir(parents=True)
+    shutil.copytree(_PACKAGE, folder / "hil", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "job.json").write_text(json.dumps({"name": job.name, "options": job.options}))
+    (folder / "hardware").write_text(" ".join(job.leave_out) + "\n")
+    for name, text in job.etc.items():
+        path = folder / "etc" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    for name, source in job.files.items():
+        target = folder / "files" / name
+        target.parent.mkdir(exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target)
+        else:
+            shutil.copy(source, target)
+
+
+def _command(image: Path, kernel: Kernel, job: Job, folder: Path) -> list[str]:
+    if shutil.which("qemu-system-x86_64") is None:
+        raise VirtualError("qemu-system-x86_64 is missing; run make hil as root, which installs it")
+    append = "console=ttyS0 root=/dev/vda rw loglevel=4 panic=-1 systemd.show_status=0"
+    parts = ["qemu-system-x86_64", "-accel", "tcg,thread=single,tb-size=512", "-smp", "1"]
+    parts += ["-icount", "shift=1,sleep=off", "-cpu", "max", "-m", "2048", "-display", "none"]
+    parts += ["-nodefaults", "-no-user-config", "-monitor", "none"]
+    parts += ["-kernel", str(kernel.image), "-append", append]
+    parts += ["-drive", f"file={image},if=virtio,format=raw,snapshot=on,cache=unsafe"]
+    parts += [
+        "-serial",
+        f"file:{folder / 'console.log'}",
+        "-serial",
+        f"file:{folder / 'agent.log'}",
+    ]
+    parts += ["-fsdev", f"local,id=job,path={folder},security_model=none"]
+    parts += ["-device", "virtio-9p-pci,fsdev=job,mount_tag=job"]
+    parts += ["-device", "i6300esb", "-action", "watchdog=reset"]
+    parts += ["-qmp", f"unix:{_qmp_path(folder)},server=on,wait=off"]
+    for device in job.devices:
+        parts += ["-device", device]
+    return parts
+
+
+def _qmp_path(folder: Path) -> str:
+    # A Unix socket's path is short; the folder's may be long.
+    return f"{tempfile.gettempdir()}/purga-{os.getpid()}-{abs(hash(str(folder))) % 10**8}.qmp"
+
+
+def _wait(machine: "subprocess.Popen[bytes]", job: Job, folder: Path, start_s: float) -> None:
+    """Wait for the machine's end, and do meanwhile what the guest asks of the host."""
+    asks = folder / "out" / "asks"
+    done = 0
+    try:
+        while machine.poll() is None:
+            if time.monotonic() - start_s > job.limit_s:
+                raise VirtualError(
+                    f"scenario {job.name}: not done after {job.limit_s:.0f} s; its last lines:\n"
+                    f"{tail(folder)}"
+                )
+            if asks.exists():
+                for line in asks.read_text().splitlines()[done:]:
+                    _monitor(_qmp_path(folder), json.loads(line))
+                    done += 1
+                    (folder / "out" / "answered").write_text(str(done))
+            time.sleep(_POLL_S)
+    finally:
+        Path(_qmp_path(folder)).unlink(missing_ok=True)
+
+
+def _monitor(path: str, command: dict[str, Any]) -> None:
+    """One command of the machine's monitor, such as unplugging a device."""
+    with socket.socket(socket.AF_UNIX) as link:
+        link.settimeout(10.0)
+        link.connect(path)
+        with link.makefile("rw") as lines:
+            lines.readline()
+            for each in ({"execute": "qmp_capabilities"}, command):
+                lines.write(json.dumps(each) + "\n")
+                lines.flush()
+                while True:
+                    answer = json.loads(lines.readline())
+                    if "error" in answer:
+                        raise VirtualError(f"the machine refused {command}: {answer['error']}")
+                    if "return" in answer:
+                        break

@@ -1,0 +1,1 @@
+"""What is proven on the virtual pedal: a module each, ``run(bench)`` inside the guest."""
