@@ -187,8 +187,11 @@ SEEDS = {
     "nobody imports tests": ("hil/seeded.py", "import tests"),
     # In a function of a module of models, and so only reached by way of it.
     "device never imports torch": ("models/lazy.py", "def load():\n    import torch"),
-    "ALSA and pins live in device.boards": ("device/sound/seeded.py", "import alsaaudio"),
-    "systemd lives in the watchdog and the meters": (
+    "ALSA, pins, buses and MIDI live in device.boards": (
+        "device/sound/seeded.py",
+        "import alsaaudio",
+    ),
+    "systemd lives in the watchdog and the journal": (
         "device/processes/seeded.py",
         "from systemd import daemon",
     ),
@@ -207,7 +210,7 @@ SEEDS = {
 CHAIN = {"device/reaches_lazy.py": "import models.lazy"}
 # Where each library is at home, so that the contracts are shown to let it in.
 HOMES = {
-    "device/boards/seeded.py": "import alsaaudio, gpiod, gpiozero, smbus2, spidev",
+    "device/boards/seeded.py": "import alsaaudio, gpiod, gpiozero, mido, smbus2, spidev",
     "device/sound/blocks/seeded.py": "import pedalboard",
 }
 
