@@ -27,7 +27,7 @@ class Limits:
     bypass_from_c: float = 99.0
     """From here bypass: the module may shut down at any moment. 5.5 K below its 104.5 °C."""
     hot_hysteresis_k: float = 4.0
-    """A step is taken back this much below where it was taken; the kernel's trips use 4 K too."""
+    """A step is taken back this much below where it was taken."""
     confirm_s: float = 1.0
     """A new band must be read for this long: one wild reading changes nothing."""
     settle_s: float = 0.2
@@ -57,7 +57,7 @@ class Limits:
     self_heating_k: float = 10.0
     """How much warmer the module's zones are than the board around; used only where no surface
     sensor tells. *Estimate.*"""
-    dew_margin_k: float = 2.0
+    dew_margin_k: float = 1.0
     """A surface less than this above the dew point counts as wet."""
     dew_hysteresis_k: float = 1.0
     dew_max_s: float = 1200.0
