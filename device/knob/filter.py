@@ -1,6 +1,7 @@
 """From a knob's raw readings to a position that can be trusted.
 
-In this order: impossible readings are held over, a median takes out single jumps, hysteresis
+In this order: impossible readings are held over (and good ones among them, until the knob is
+found ``usable`` again), a median takes out single jumps, hysteresis
 keeps the converter's last codes from moving a knob that rests, end zones make both ends exact,
 and a rate limit makes a step of a ramp.
 
@@ -33,11 +34,12 @@ SPIKE_WITHIN_S = 0.01
 RATE_PER_S = 200.0
 """Travel per second that the position moves at most."""
 GLIDE_PER_S = 4.0
-"""The same on the way back to a knob that was turned while it could not be read."""
+"""The same on the way to a knob that was turned while it could not be read."""
 HOLD_BACK_READINGS = 12
 """An opening wiper is pulled to an end, within a few readings. These many are not trusted in
 hindsight: the position held is the one before them."""
 _LONGEST_S = 0.05
+_NOWHERE = -1.0
 
 
 class KnobFilter:
@@ -64,6 +66,7 @@ class KnobFilter:
         self._moved_s = 0.0
         self._target = position
         self._gliding = False
+        self._lost = False
         self._history: deque[float] = deque([position], maxlen=HOLD_BACK_READINGS)
         self.position = position
         """Position 0…1; exactly 0 and 1 in the end zones."""
@@ -83,7 +86,7 @@ class KnobFilter:
     @range.setter
     def range(self, range: KnobRange) -> None:
         self._range = range
-        if self._recent:
+        if self.usable and not self._lost:
             self._gliding = True
             self._target = range.position(self._anchor)
 
@@ -102,24 +105,25 @@ class KnobFilter:
         if not 0.0 <= raw <= 1.0:
             self.faults += 1
             self._health.impossible(elapsed_s)
-            if self.condition == "open" and not self._gliding:
-                self._gliding = True
+            if self.condition == "open" and not self._lost:
                 self._target = self._history[0]
-            return self._step(RATE_PER_S * elapsed_s)
+            return self._hold(elapsed_s)
         if not self._recent:
             self._recent.extend([raw] * NOISY_READINGS)
             self._anchor, self._moved_s = raw, self._clock_s
             self._target = self.position = self._range.position(raw)
-        previous = self._recent[-1]
-        spike = elapsed_s <= SPIKE_WITHIN_S and (
-            min(previous - self._recent[-2], previous - raw) > SPIKE
-            or max(previous - self._recent[-2], previous - raw) < -SPIKE
-        )
+        before, previous = self._recent[-2], self._recent[-1]
+        out = min(previous - before, previous - raw), min(before - previous, raw - previous)
+        spike = elapsed_s <= SPIKE_WITHIN_S and max(out) > SPIKE
         self._recent.append(raw)
         middle = self._middle()
         place = self._range.position(middle)
         at_end = place in (0.0, 1.0)
         self._health.reading(raw, spike, at_end, elapsed_s)
+        if not self.usable:
+            return self._hold(elapsed_s)
+        if self._lost:
+            self._lost, self._gliding, self._anchor = False, True, _NOWHERE
         if abs(middle - self._anchor) > HYSTERESIS:
             self._anchor, self._moved_s = middle, self._clock_s
         if at_end or self._clock_s - self._moved_s <= REST_S:
@@ -134,9 +138,14 @@ class KnobFilter:
     def fail(self, now_s: float | None = None) -> float:
         """Take an error of the bus in place of a reading: counted, and the position is held."""
         self.faults += 1
-        self._health.failed(self._elapsed_s(now_s))
-        self._gliding = self._gliding or self.condition == "dead"
-        return self.position
+        elapsed_s = self._elapsed_s(now_s)
+        self._health.failed(elapsed_s)
+        return self._hold(elapsed_s)
+
+    def _hold(self, elapsed_s: float) -> float:
+        """Finish the last movement and stay there; once lost, a knob has to be found again."""
+        self._lost = self._lost or not self.usable
+        return self._step(RATE_PER_S * elapsed_s)
 
     def _middle(self) -> float:
         """The median of the last readings, of more where the knob is noisy."""
