@@ -54,7 +54,7 @@ class Sources:
         place = places[self.active]
         if place is None:
             # It may have been moved meanwhile: when it is back, it is glided to.
-            self._gliding = not self._first
+            self._gliding = self._gliding or not self._first
             return self.position
         away = place - self.position
         most = TAKEOVER_PER_S * elapsed_s
@@ -80,8 +80,9 @@ class Sources:
             if moved > furthest:
                 furthest, chosen = moved, source
         if chosen != self.active:
-            self.active = chosen
-            self._gliding = not self._first
+            self.active, self._gliding = chosen, True
+            # What the others did before does not count against it.
+            self._rests_at = {name: place for name, place in places.items() if place is not None}
 
 
 class MidiControl:
