@@ -90,9 +90,9 @@ class SysfsSensors:
             self._search()
         read = {name: believed(zone.read()) for name, zone in self._zones.items()}
         zones = {name: value_c for name, value_c in read.items() if value_c is not None}
-        surface_c = believed(self._surface and self._surface.read())
-        air_c = believed(self._air and self._air.read())
-        humidity = believed_percent(self._humidity and self._humidity.read())
+        surface_c = believed(reading(self._surface))
+        air_c = believed(reading(self._air))
+        humidity = believed_percent(reading(self._humidity))
         self._latest = Temperatures(
             coldest_c=min(zones.values(), default=None),
             hottest_c=max(zones.values(), default=None),
@@ -171,6 +171,11 @@ class SysfsSensors:
 def open_sensors(root: Path = Path("/sys")) -> SysfsSensors:
     """The sensors below ``root``; what is there is found at the first reading, and later too."""
     return SysfsSensors(root)
+
+
+def reading(value: Value | None) -> float | None:
+    """The value of a sensor that may not exist."""
+    return None if value is None else value.read()
 
 
 def folders(place: Path, prefix: str) -> Iterator[Path]:

@@ -96,12 +96,18 @@ class Heater:
 
     def _rises_too_fast(self, now_s: float, surface_c: float | None) -> bool:
         """Whether a surface warmed faster than any heater of this size could, while heated."""
-        if self._mode != "on" or surface_c is None:
+        if surface_c is None:
             self._fast = None
             return False
-        if self._fast is None or now_s - self._fast[0] >= FAST_S or surface_c < self._fast[1]:
-            self._fast = (now_s, surface_c)
-        return surface_c - self._fast[1] > self._limits.heater_fast_k
+        fast = self._fast
+        if (
+            fast is None
+            or self._mode != "on"
+            or now_s - fast[0] >= FAST_S
+            or surface_c < fast[1]  # from the coldest: a dip must not hide what follows
+        ):
+            self._fast = fast = (now_s, surface_c)
+        return surface_c - fast[1] > self._limits.heater_fast_k
 
     def _on(self, now_s: float, board_c: float) -> None:
         self._mode = "on"
