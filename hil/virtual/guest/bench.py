@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from device.processes.meters import Reading, read_meters
-from hil.virtual.guest.pins import Scope
+from hil.virtual.guest.pins import Scope, pull
 
 RUNTIME = Path("/run/purga")
+FOOTSWITCH_OFFSET = 105
+"""Pin 29 of an Orin Nano's header."""
 _KNOB = Path("/sys/module/mcp3008_sim/parameters")
 _CARD = Path("/sys/bus/platform/drivers/snd_aloop")
 UNITS = ("purga-audio.service", "purga-control.service", "purga-engine.service")
@@ -77,7 +79,19 @@ class Bench:
         reading = self.meters()
         return -1 if reading is None else reading.values[name]
 
-    def is_wet(self) -> bool:
+    def plays(self) -> bool:
+        """Whether the relay is held and a prepared preset is heard through it."""
+        return self.control().get("state") in ("play", "hot") and self.wet()
+
+    def next_preset(self) -> None:
+        """Press the footswitch twice."""
+        for _ in range(2):
+            pull(FOOTSWITCH_OFFSET, up=False)
+            time.sleep(0.06)
+            pull(FOOTSWITCH_OFFSET, up=True)
+            time.sleep(0.06)
+
+    def wet(self) -> bool:
         """Whether periods advance and a prepared preset is heard."""
         before = self.meters()
         if before is None or before.values["loading"] or before.values["absent"]:
@@ -116,6 +130,16 @@ class Bench:
         """Set the module's own temperature."""
         path = Path("/sys/module/thermal_sim/parameters/temp")
         path.write_text(str(round(celsius * 1000)))
+
+    def insert_card(self) -> float:
+        """Plug in an interface that was missing at boot."""
+        subprocess.run(["modprobe", "snd-aloop", "pcm_substreams=1"], check=True)
+        return time.monotonic()
+
+    def hang(self) -> None:
+        """Hang the kernel, interrupts off. Does not return."""
+        os.sync()
+        Path("/sys/module/hang_sim/parameters/hang").write_text("1")
 
     def unplug(self) -> float:
         """Pull the interface out."""

@@ -58,6 +58,11 @@ class Guitar:
             self._children.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
 
     @property
+    def started(self) -> bool:
+        """Whether no direction failed: each is running, or came to its end in order."""
+        return all(child.poll() in (None, 0, -15) for child in self._children)
+
+    @property
     def playing(self) -> bool:
         """Whether the guitar is still being played."""
         return self._children[0].poll() is None

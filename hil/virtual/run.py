@@ -1,0 +1,95 @@
+"""All scenarios, side by side on the cores there are, to results."""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from hil.results import Check, Mark, ScenarioResult, Span
+from hil.virtual.errors import VirtualError
+from hil.virtual.image import image
+from hil.virtual.kernel import kernel
+from hil.virtual.machine import run
+from hil.virtual.steps import say
+from hil.virtual.suite import SCENARIOS, Profile, Scenario
+
+
+def run_suite(
+    profile: Profile, out: Path, only: Sequence[str] = (), at_once: int | None = None
+) -> list[ScenarioResult]:
+    """Build the virtual pedal and run its scenarios; logs and artefacts go below ``out``.
+
+    Raises ``VirtualError`` when the pedal cannot be built or ``only`` names nothing that exists.
+    """
+    known = {each.name for each in SCENARIOS}
+    unknown = [name for name in only if name not in known]
+    if unknown:
+        raise VirtualError(
+            f"there is no scenario {', '.join(unknown)}; choose from {', '.join(sorted(known))}"
+        )
+    chosen = [each for each in SCENARIOS if not only or each.name in only]
+    built = kernel()
+    disk = image(built)
+    # Read once, so that no machine waits for the disk: its clock would run on meanwhile.
+    with disk.open("rb") as file:
+        while file.read(1 << 24):
+            pass
+    workers = at_once or max(1, len(os.sched_getaffinity(0)))
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(lambda each: _one(each, profile, out, disk, built), chosen))
+
+
+def _one(scenario: Scenario, profile: Profile, out: Path, disk: Path, built) -> ScenarioResult:
+    folder = out / scenario.name
+    start_s = time.monotonic()
+    say(f"{scenario.name}: {scenario.claims}")
+    try:
+        done = run(disk, built, scenario.job(profile), folder)
+    except VirtualError as error:
+        result = _failed(scenario, str(error), time.monotonic() - start_s)
+    else:
+        result = _result(scenario, done.result, done.wall_s)
+    finally:
+        shutil.rmtree(folder / "hil", ignore_errors=True)
+    bad = [check.id for check in result.checks if not check.ok]
+    verdict = result.failed_because or (f"missed: {', '.join(bad)}" if bad else "holds")
+    say(f"{scenario.name}: {verdict.splitlines()[-1]} ({result.wall_s:.0f} s)")
+    for check in result.checks:
+        sign = "  " if check.ok else "✗ "
+        print(
+            f"  {sign}{check.group}: {check.what}: {check.measured} {check.unit} "
+            f"(asked {check.asked})",
+            file=sys.stderr,
+        )
+    return result
+
+
+def _result(scenario: Scenario, found: dict, wall_s: float) -> ScenarioResult:
+    return ScenarioResult(
+        name=scenario.name,
+        checks=[Check(**{k: v for k, v in each.items()}) for each in found.get("checks", [])],
+        timeline=[Span(**each) for each in found.get("timeline", [])],
+        marks=[Mark(**each) for each in found.get("marks", [])],
+        virtual_s=found.get("virtual_s", 0.0),
+        wall_s=wall_s,
+        figures=found.get("figures", {}),
+        artefacts=[],
+        failed_because=found.get("failed_because"),
+    )
+
+
+def _failed(scenario: Scenario, reason: str, wall_s: float) -> ScenarioResult:
+    return ScenarioResult(
+        name=scenario.name,
+        checks=[],
+        timeline=[],
+        marks=[],
+        virtual_s=0.0,
+        wall_s=wall_s,
+        figures={},
+        artefacts=[],
+        failed_because=reason,
+    )

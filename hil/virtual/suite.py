@@ -1,0 +1,118 @@
+"""The suite: which scenarios run on the virtual pedal, how configured, in which profile."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from hil.virtual.captures import write_capture
+from hil.virtual.machine import Job
+
+Profile = Literal["ci", "full"]
+_PEDAL = (Path(__file__).parent / "guest" / "image" / "presets" / "pedal.toml").read_text()
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One run of the machine."""
+
+    name: str
+    job: Callable[[Profile], Job]
+    claims: str
+    """What it proves, in a line."""
+
+
+def pedal_toml(period_frames: int = 128, periods: int = 4, presets: str | None = None) -> str:
+    """The virtual pedal's configuration with another period or bank."""
+    text = _PEDAL.replace("period_frames = 128", f"period_frames = {period_frames}")
+    text = text.replace("periods = 2", f"periods = {periods}")
+    if presets is not None:
+        head, _, tail = text.partition("presets = [")
+        text = f"{head}presets = [{presets}]{tail.partition(']')[2]}"
+    return text
+
+
+def _playing(frames: int, periods: int, tolerated: int = 0) -> Callable[[Profile], Job]:
+    def job(profile: Profile) -> Job:
+        seconds = 60.0 if profile == "ci" else 600.0
+        return Job(
+            "playing",
+            options={
+                "label": f"{frames}x{periods}",
+                "seconds": seconds,
+                "changes": 6 if profile == "ci" else 30,
+                "tolerated": tolerated if profile == "ci" else 0,
+            },
+            etc={"purga/pedal.toml": pedal_toml(frames, periods)},
+            limit_s=seconds * 10.0 + 300.0,
+        )
+
+    return job
+
+
+def _capture(profile: Profile) -> Job:
+    job = _playing(256, 4)(profile)
+    return Job(
+        job.name,
+        options=job.options | {"label": "capture-256x4", "changes": 0},
+        etc={
+            "purga/pedal.toml": pedal_toml(256, 4, '"presets/capture.toml"'),
+            "purga/presets/capture.toml": _CAPTURE_PRESET,
+            "purga/presets/small.nam": write_capture(),
+        },
+        limit_s=job.limit_s,
+    )
+
+
+_CAPTURE_PRESET = """
+format = 1
+name = "A small capture"
+
+[tone.a]
+chain = [{ block = "nam", file = "small.nam" }]
+
+[tone.b]
+chain = [
+    { block = "highpass", cutoff_frequency_hz = 150.0 },
+    { block = "cab", file = "/opt/purga/device/presets/open-1x12.flac" },
+]
+
+[morph]
+engine = "crossfade"
+path = "direct"
+"""
+
+
+def _plain(name: str, **options: dict[Profile, object]) -> Callable[[Profile], Job]:
+    def job(profile: Profile) -> Job:
+        chosen = {key: by_profile[profile] for key, by_profile in options.items()}
+        return Job(name, options=chosen, etc={"purga/pedal.toml": pedal_toml()}, limit_s=900.0)
+
+    return job
+
+
+def _unplugged(profile: Profile) -> Job:
+    return Job(
+        "unplugged",
+        options={"rounds": 20},
+        etc={"purga/pedal.toml": pedal_toml()},
+        leave_out=("card",),
+        limit_s=900.0,
+    )
+
+
+SCENARIOS: tuple[Scenario, ...] = (
+    Scenario("start", _plain("start"), "starts by itself, sandboxed, deaf to the network"),
+    Scenario("playing-256x4", _playing(256, 4), "no lost period at 256 × 4"),
+    Scenario("playing-128x4", _playing(128, 4), "no lost period at 128 × 4"),
+    Scenario("playing-128x2", _playing(128, 2, tolerated=2), "no lost period at 128 × 2"),
+    Scenario("capture-256x4", _capture, "a small capture at 256 × 4"),
+    Scenario(
+        "faults",
+        _plain("faults", rounds={"ci": 2, "full": 5}),
+        "killed or frozen: the relay, then sound",
+    ),
+    Scenario("kills", _plain("kills", kills={"ci": 50, "full": 50}), "killed 50 times in a row"),
+    Scenario("unplugged", _unplugged, "the interface comes and goes"),
+    Scenario("hang", _plain("hang"), "the kernel hangs and the machine comes back"),
+)
