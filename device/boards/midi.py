@@ -105,7 +105,10 @@ class RawMidi:
 
     def _look(self, now_s: float) -> None:
         """Open what has been plugged since."""
-        for name in self._present():
+        present = self._present()
+        for name in self._retries.keys() - present:
+            del self._retries[name]
+        for name in present:
             retry_s, delay_s = self._retries.get(name, (now_s, LOOK_S))
             if name in self._streams or now_s < retry_s:
                 continue
