@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from hil.virtual.bundles import studio_bundle
 from hil.virtual.captures import write_capture
 from hil.virtual.machine import Job
 
@@ -91,6 +92,40 @@ def _plain(name: str, **options: dict[Profile, object]) -> Callable[[Profile], J
     return job
 
 
+def _studio(profile: Profile) -> Job:
+    text = pedal_toml(256, 4, '"presets/studio.toml"')
+    return Job(
+        "studio",
+        options={"kills": 4 if profile == "ci" else 10},
+        etc={
+            "purga/pedal.toml": f'{text}\n[studio]\nbundle = "/job/files/bundle"\n',
+            "purga/presets/studio.toml": _STUDIO_PRESET,
+        },
+        files={"bundle": studio_bundle()},
+        limit_s=900.0,
+    )
+
+
+_STUDIO_PRESET = """
+format = 1
+name = "Studio"
+
+[tone.a]
+chain = [{ block = "cab", file = "/opt/purga/device/presets/open-1x12.flac" }]
+
+[tone.b]
+chain = [
+    { block = "distortion", drive_db = 20.0 },
+    { block = "cab", file = "/opt/purga/device/presets/open-1x12.flac" },
+]
+level_db = -12.0
+
+[morph]
+engine = "studio"
+path = "direct"
+"""
+
+
 def _unplugged(profile: Profile) -> Job:
     return Job(
         "unplugged",
@@ -113,6 +148,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         "killed or frozen: the relay, then sound",
     ),
     Scenario("kills", _plain("kills", kills={"ci": 50, "full": 50}), "killed 50 times in a row"),
+    Scenario("studio", _studio, "the studio engine's process dies and no period is lost"),
     Scenario("unplugged", _unplugged, "the interface comes and goes"),
     Scenario("hang", _plain("hang"), "the kernel hangs and the machine comes back"),
 )
