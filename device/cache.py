@@ -6,6 +6,7 @@ import os
 import sys
 import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -86,7 +87,7 @@ class Kept:
 def _fingerprint(what: str, preset: Preset, rate_hz: int, interface_dbu: float | None) -> str:
     """A hash of all that a way depends on: settings, files, rate, method."""
     table = preset.table
-    settings = table.model_dump(mode="json", include={"input", "tone"})
+    settings = {"input": asdict(table.input), "tone": asdict(table.tone)}
     about = [what, VERSION, rate_hz, interface_dbu, table.morph.path, settings]
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for tone in (table.tone.a, table.tone.b):

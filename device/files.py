@@ -1,14 +1,14 @@
-"""Sound files at the edge: reading, resampling, writing."""
+"""Sound files at the edge: reading, resampling, writing.
+
+Each library is imported where it is needed: a pedal that starts needs few of them, or none.
+"""
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import soundfile
-import soxr
 
 from device.errors import AudioFileError
 from models.units import Audio
@@ -27,6 +27,8 @@ def read_sound(
     ``AudioFileError`` for a file that is missing, foreign, damaged, empty, longer than
     ``maximum_s``, of more than two channels, of a rate outside 8…192 kHz, or that holds NaN.
     """
+    import soundfile
+
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise AudioFileError(f"{path}: {what}; name a {READABLE} file")
@@ -72,6 +74,8 @@ def resampled(sound: Audio, from_hz: int, to_hz: int) -> Audio:
     """Convert ``(1, frames)`` to another rate by libsoxr at its quality VHQ; not streaming."""
     if from_hz == to_hz:
         return sound
+    import soxr
+
     converted = soxr.resample(sound[0], from_hz, to_hz, quality="VHQ")
     return np.ascontiguousarray(converted, dtype=np.float32)[None, :]
 
@@ -107,10 +111,15 @@ def write_sound(path: Path, sound: Audio, rate_hz: int) -> None:
 
     Raises ``AudioFileError`` when the disk does not take it.
     """
+    import soundfile
+
     container, subtype = WRITABLE[path.suffix.lower()]
     data = sound[0] if subtype == "FLOAT" else np.clip(sound[0], -1.0, 1.0)
     with whole_file(path) as temporary:
-        soundfile.write(temporary, data, rate_hz, format=container, subtype=subtype)
+        try:
+            soundfile.write(temporary, data, rate_hz, format=container, subtype=subtype)
+        except soundfile.LibsndfileError as error:
+            raise OSError(str(error)) from None
         if container == "WAV":
             _without_time_of_writing(temporary)
 
@@ -121,6 +130,8 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     The folder is made if it is missing. Raises ``AudioFileError`` when the disk does not take it.
     """
+    import tempfile
+
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -130,7 +141,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o644)
         temporary.replace(path)
-    except (soundfile.LibsndfileError, OSError) as error:
+    except OSError as error:
         raise AudioFileError(f"{path}: could not be written ({error})") from None
     finally:
         if temporary is not None:

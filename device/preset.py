@@ -1,15 +1,13 @@
 """Presets: two tones, how the knob leads from one to the other, and their levels (TOML)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
-
-from pydantic import Field, model_validator
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from device.engine_kinds import EngineKind
 from device.errors import AudioFileError, PresetError
-from device.sound.blocks.settings import AnyBlock
+from device.sound.blocks.settings import BlockSettings, File
 from device.sound.chain import ToneChain
 from device.sound.follow import Follow, FollowSettings
 from device.sound.morph import (
@@ -21,102 +19,104 @@ from device.sound.morph import (
     Studio,
 )
 from device.sound.morph.held import HeldTone
-from device.sound.morph.studio_feed import Change
 from device.sound.parameter_path import Control, ParameterPath
 from device.sound.path import SoundPath
 from device.sound.ramp import Curve
 from device.sound.scenes import MAXIMUM_SCENES, Scenes, SceneSettings, check_scenes
 from device.sound.steering import Steering
 from device.sound.trajectory import Trajectory
-from device.toml import Table, read_toml
+from device.table import Range, Size, read_table
 from models.errors import ModelError
-from models.path import Law
+
+if TYPE_CHECKING:
+    from device.sound.morph.studio_feed import Change
 
 MAXIMUM_BLOCKS = 32
 """Longest chain; far more than any pedal board, and a bound for hostile files."""
 
-LevelDb = Annotated[float, Field(ge=-60.0, le=36.0)]
+LevelDb = Annotated[float, Range(-60.0, 36.0)]
 Side = Literal["a", "b"]
-OnStandIn = Callable[[MorphEngine, Change | None], MorphEngine]
+OnStandIn = Callable[[MorphEngine, "Change | None"], MorphEngine]
 """Makes the studio engine from the engine that stands in for it, and from what is added to tone
 A's latents where that makes tone B."""
 
 
-class InputTable(Table):
+@dataclass(frozen=True)
+class InputTable:
     """``[input]``."""
 
     gain_db: LevelDb = 0.0
 
 
-class ToneTable(Table):
+@dataclass(frozen=True)
+class ToneTable:
     """``[tone.a]`` and ``[tone.b]``."""
 
-    chain: list[AnyBlock] = Field(max_length=MAXIMUM_BLOCKS)
+    chain: Annotated[tuple[BlockSettings, ...], Size(0, MAXIMUM_BLOCKS)]
     level_db: LevelDb = 0.0
 
 
-class TonesTable(Table):
+@dataclass(frozen=True)
+class TonesTable:
     """``[tone]``."""
 
     a: ToneTable
     b: ToneTable
 
 
-class DirectionTable(Table):
+@dataclass(frozen=True)
+class DirectionTable:
     """``[morph] direction``: tone B is tone A, changed as one recording is to another."""
 
-    start: str = Field(alias="from", min_length=1)
+    start: File = field(metadata={"key": "from"})
     """A recording, relative to the preset."""
-    to: str = Field(min_length=1)
+    to: File
     """Another of the same performance."""
-    amount: float = Field(1.0, ge=-4.0, le=4.0)
+    amount: Annotated[float, Range(-4.0, 4.0)] = 1.0
     """How much of the change at tone B; below 0 it goes the other way."""
 
 
-class MorphTable(Table):
+@dataclass(frozen=True)
+class MorphTable:
     """``[morph]``."""
 
     engine: EngineKind = "stage"
     path: Literal["drive", "direct"] = "drive"
-    law: Law = "linear"
+    law: Literal["linear", "perceptual"] = "linear"
     direction: DirectionTable | None = None
-    follow: FollowSettings = FollowSettings()
-    scenes: list[SceneSettings] = Field(default=[], max_length=MAXIMUM_SCENES)
+    follow: FollowSettings = field(default_factory=FollowSettings)
+    scenes: Annotated[tuple[SceneSettings, ...], Size(0, MAXIMUM_SCENES)] = ()
     scenes_loop: bool = False
 
-    @model_validator(mode="after")
-    def _direction_is_the_studio_s(self) -> "MorphTable":
+    def __post_init__(self) -> None:
+        """Raise ``ValueError`` for keys that do not go together."""
         if self.direction is not None and self.engine != Studio.kind:
             raise ValueError('direction needs engine = "studio"')
-        return self
-
-    @model_validator(mode="after")
-    def _scenes_last(self) -> "MorphTable":
         check_scenes(self.scenes, self.scenes_loop)
-        return self
 
 
-class OutputTable(Table):
+@dataclass(frozen=True)
+class OutputTable:
     """``[output]``."""
 
     level_db: LevelDb = 0.0
 
 
-class PresetTable(Table):
+@dataclass(frozen=True)
+class PresetTable:
     """A preset file, format 1."""
 
     format: Literal[1]
-    name: str = Field(min_length=1, max_length=80)
-    input: InputTable = InputTable()
+    name: Annotated[str, Size(1, 80)]
     tone: TonesTable
-    morph: MorphTable = MorphTable()
-    output: OutputTable = OutputTable()
+    input: InputTable = field(default_factory=InputTable)
+    morph: MorphTable = field(default_factory=MorphTable)
+    output: OutputTable = field(default_factory=OutputTable)
 
-    @model_validator(mode="after")
-    def _direction_is_tone_b(self) -> "PresetTable":
+    def __post_init__(self) -> None:
+        """Raise ``ValueError`` for tables that do not go together."""
         if self.morph.direction is not None and self.tone.b.chain:
             raise ValueError("morph.direction makes tone B; write tone.b.chain = []")
-        return self
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ class Preset:
         law: Curve | None = None,
         fit: StageFit | None = None,
         studio: OnStandIn | None = None,
-        change: Change | None = None,
+        change: "Change | None" = None,
     ) -> SoundPath | ParameterPath:
         """Make the whole way through the preset, unprepared. Raises ``PresetError``.
 
@@ -236,7 +236,7 @@ class Preset:
         )
 
     def _engine(
-        self, fit: StageFit | None, studio: OnStandIn | None, change: Change | None
+        self, fit: StageFit | None, studio: OnStandIn | None, change: "Change | None"
     ) -> MorphEngine:
         """The morph engine, unprepared, even where tones of one shape do not need it."""
         if not self.plays_studio:
@@ -258,8 +258,7 @@ class Preset:
         controls = []
         for index, (at_a, at_b) in enumerate(zip(a, b, strict=True)):
             movable = at_a.movable
-            fixed_a, fixed_b = (each.model_dump(exclude=set(movable)) for each in (at_a, at_b))
-            if fixed_a != fixed_b:
+            if at_a.fixed() != at_b.fixed():
                 return None
             controls += [
                 Control(index, row, getattr(at_a, name), getattr(at_b, name))
@@ -292,4 +291,4 @@ class Preset:
 
 def read_preset(file: Path) -> Preset:
     """Read a preset. Raises ``PresetError`` with one sentence: what, where, what to do."""
-    return Preset(file, read_toml(file, PresetTable, PresetError, "preset"))
+    return Preset(file, read_table(file, PresetTable, PresetError, "preset"))

@@ -1,13 +1,15 @@
 """Tables of a TOML file as frozen dataclasses, checked against their own annotations.
 
-For ``pedal.toml``, which every process of the pedal reads while somebody waits for the sound.
-Presets are checked by pydantic (``toml.py``), which knows much more; importing it alone takes 0.5
-thousand million instructions, which is as long as everything else that control does to start.
+For ``pedal.toml`` and presets, which are read while somebody waits for the sound. Importing
+pydantic alone takes 0.5 thousand million instructions, which is as long as everything else that
+control does to start.
 
 What an annotation may be: ``bool``, ``int``, ``float``, ``str``, a ``Literal``, a table, one of
 these ``| None`` or ``| str``, ``tuple[X, ...]`` for an array, ``tuple[X, Y]`` for an array of just
-these; each perhaps ``Annotated`` with a ``Range`` or a ``Size``. What depends on several keys is
-checked by the table's ``__post_init__``, which raises ``ValueError`` with the end of a sentence.
+these; each perhaps ``Annotated`` with a ``Range`` or a ``Size``. A key that is no name in Python
+is the field's metadata ``key``. A table that comes in kinds has a static ``choose``, which finds
+the kind that the data are, or raises ``ValueError`` with the end of a sentence. What depends on
+several keys is checked by the table's ``__post_init__``, which raises the same.
 """
 
 import dataclasses
@@ -57,15 +59,27 @@ def read_table(path: Path, kind: type[TableT], error: type[PurgaError], what: st
 def _table(kind: type[TableT], data: object, place: str) -> TableT:
     if not isinstance(data, Mapping):
         raise _ProblemError(place, f"is {given(data)}, but should be a table")
+    choose = getattr(kind, "choose", None)
+    if choose is not None:
+        try:
+            kind = choose(data)
+        except ValueError as problem:
+            raise _ProblemError(place, str(problem)) from None
     hints = typing.get_type_hints(kind, include_extras=True)
-    fields = {each.name: each for each in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    fields = {
+        each.metadata.get("key", each.name): each
+        for each in dataclasses.fields(kind)  # type: ignore[arg-type]
+    }
     for key in data:
         if key not in fields:
             what = "is not a key that exists here; check its spelling or remove it"
             raise _ProblemError(_inside(place, key), what)
-    values = {key: _value(hints[key], value, _inside(place, key)) for key, value in data.items()}
+    values = {
+        fields[key].name: _value(hints[fields[key].name], value, _inside(place, key))
+        for key, value in data.items()
+    }
     for name, each in fields.items():
-        if name not in values and each.default is each.default_factory is dataclasses.MISSING:
+        if name not in data and each.default is each.default_factory is dataclasses.MISSING:
             raise _ProblemError(_inside(place, name), "is missing; add it")
     try:
         return kind(**values)
@@ -92,7 +106,8 @@ def _value(hint: Any, value: object, place: str) -> Any:
             hint = _member(arguments, value)
             return _value(hint if bounds is None else Annotated[hint, bounds], value, place)
         case typing.Literal:
-            if not any(value is each or value == each for each in arguments):
+            # True equals 1, and is no format.
+            if not any(type(value) is type(each) and value == each for each in arguments):
                 choices = " or ".join(repr(each) for each in arguments)
                 raise _ProblemError(place, f"is {given(value)}, but must be {choices}")
             return value
@@ -111,7 +126,7 @@ def _member(hints: tuple[Any, ...], value: object) -> Any:
 
 def _plain(hint: Any, bounds: Any, value: object, place: str) -> Any:
     """A text, a truth or a number."""
-    if hint is float and type(value) is int:
+    if hint is float and type(value) is int and abs(value) < 2**53:
         value = float(value)
     # type() and not isinstance: True is no number here.
     good = type(value) is hint and (hint is not float or math.isfinite(value))  # type: ignore[arg-type]

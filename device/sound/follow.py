@@ -18,13 +18,13 @@ soon, not for ever nearly.
 
 import math
 from collections import deque
-from typing import Literal
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
 
 from device.sound.ramp import SLEW_S, Curve
-from device.toml import Table
+from device.table import Range
 from models.units import SILENCE_DB, Audio
 
 BLOCK_S = 1.0 / 3000.0
@@ -39,24 +39,24 @@ LEAST_SPAN_DB = 3.0
 _BEYOND = 0.1
 
 
-class FollowSettings(Table):
+@dataclass(frozen=True)
+class FollowSettings:
     """``follow`` of a preset's ``[morph]``."""
 
     source: Literal["dynamics"] = "dynamics"
-    attack_ms: float = Field(5.0, ge=1.0, le=2000.0)
-    release_ms: float = Field(120.0, ge=5.0, le=10000.0)
-    depth: float = Field(0.0, ge=-1.0, le=1.0)
+    attack_ms: Annotated[float, Range(1.0, 2000.0)] = 5.0
+    release_ms: Annotated[float, Range(5.0, 10000.0)] = 120.0
+    depth: Annotated[float, Range(-1.0, 1.0)] = 0.0
     """What the hardest playing adds to the knob's position; 0 is off, below 0 the other way."""
-    from_db: float = Field(-30.0, ge=-90.0, le=30.0)
+    from_db: Annotated[float, Range(-90.0, 30.0)] = -30.0
     """Peak level in dBFS, after the input gain, up to which nothing is added."""
-    to_db: float = Field(-12.0, ge=-90.0, le=30.0)
+    to_db: Annotated[float, Range(-90.0, 30.0)] = -12.0
     """Peak level in dBFS from which on all of ``depth`` is added."""
 
-    @model_validator(mode="after")
-    def _levels_rise(self) -> "FollowSettings":
+    def __post_init__(self) -> None:
+        """Raise ``ValueError`` for levels too near each other."""
         if self.to_db - self.from_db < LEAST_SPAN_DB:
             raise ValueError(f"to_db must lie at least {LEAST_SPAN_DB:g} dB above from_db")
-        return self
 
 
 class Follow:

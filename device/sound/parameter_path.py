@@ -7,6 +7,7 @@ half as much.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,8 +17,10 @@ from device.sound.delay import Delay
 from device.sound.ramp import Curve, SmoothGain
 from device.sound.steering import Steering
 from models.morph import Positions
-from models.path import Way
 from models.units import Audio
+
+if TYPE_CHECKING:
+    from models.path import Way
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class ParameterPath:
         self._position = None
 
     @property
-    def way(self) -> Way | None:
+    def way(self) -> "Way | None":
         """None: the knob turns the chain's own controls."""
         return None
 

@@ -1,5 +1,7 @@
 """The way through one preset: input gain, both tones, the morph, output level, the dry sound."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from device.sound.block import Resettable
@@ -11,8 +13,10 @@ from device.sound.steering import Steering
 from device.sound.trajectory import Trajectory
 from device.sound.twin import TwinCapture, join_captures
 from models.morph import Positions
-from models.path import Way
 from models.units import Audio
+
+if TYPE_CHECKING:
+    from models.path import Way
 
 
 class SoundPath:
@@ -77,7 +81,7 @@ class SoundPath:
         )
 
     @property
-    def way(self) -> Way | None:
+    def way(self) -> "Way | None":
         """What the knob does to both tones' drive, if it does."""
         return None if self._trajectory is None else self._trajectory.way
 

@@ -1,15 +1,17 @@
 """Playing: a bank of prepared presets, the change between them, and bypass."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from device.sound.block import Resettable
 from device.sound.ramp import Curve, Fade, Glide, SmoothValue
 from device.sound.steering import Steering
-from models.path import Way
 from models.units import Audio
+
+if TYPE_CHECKING:
+    from models.path import Way
 
 
 class Playable(Protocol):
@@ -21,7 +23,7 @@ class Playable(Protocol):
     """What moves the position besides the knob; the player runs it."""
 
     @property
-    def way(self) -> Way | None:
+    def way(self) -> "Way | None":
         """What the knob does to both tones' drive, where it does."""
 
     @property

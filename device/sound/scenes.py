@@ -7,12 +7,12 @@ the scene's own time, so the scenes stay in step with the music.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
-from pydantic import Field
 
 from device.sound.ramp import SLEW_S, Curve
-from device.toml import Table
+from device.table import Range
 
 LONGEST_S = 3600.0
 MAXIMUM_SCENES = 64
@@ -21,13 +21,14 @@ SHORTEST_LOOP_S = 0.1
 """A loop shorter than this would be a tremolo, and a bound on the work of a period."""
 
 
-class SceneSettings(Table):
+@dataclass(frozen=True)
+class SceneSettings:
     """One entry of ``scenes`` in a preset's ``[morph]``."""
 
-    position: float = Field(ge=0.0, le=1.0)
-    over_s: float = Field(0.0, ge=0.0, le=LONGEST_S)
+    position: Annotated[float, Range(0.0, 1.0)]
+    over_s: Annotated[float, Range(0.0, LONGEST_S)] = 0.0
     """How long the position takes to get there."""
-    for_s: float = Field(0.0, ge=0.0, le=LONGEST_S)
+    for_s: Annotated[float, Range(0.0, LONGEST_S)] = 0.0
     """How long it stays."""
 
 

@@ -1,9 +1,13 @@
 """From the knob's position to what both tones do there, frame by frame."""
 
+from typing import TYPE_CHECKING
+
 from device.sound.ramp import Curve
 from device.sound.tables import Tables
 from models.morph import Positions
-from models.path import Way
+
+if TYPE_CHECKING:
+    from models.path import Way
 
 
 class Trajectory:
@@ -20,7 +24,7 @@ class Trajectory:
     level_b: Curve
     blend: Curve
 
-    def __init__(self, way: Way) -> None:
+    def __init__(self, way: "Way") -> None:
         """Take a way; ``prepare`` before use."""
         self.way = way
         self._tables = Tables(way.tables())

@@ -6,13 +6,15 @@ what it is alone, to the last bit.
 """
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from device.sound.blocks.nam import NamBlock
 from device.sound.chain import ToneChain
 from models.errors import ModelError
-from models.nam.pair import pair_onnx
-from models.runtime import StreamingModel
 from models.units import Audio
+
+if TYPE_CHECKING:
+    from models.runtime import StreamingModel
 
 
 class TwinCapture:
@@ -21,7 +23,7 @@ class TwinCapture:
     The blocks keep their levels and parameters; a reset of either leaves the other playing.
     """
 
-    def __init__(self, a: NamBlock, b: NamBlock, model: StreamingModel, tones: Audio) -> None:
+    def __init__(self, a: NamBlock, b: NamBlock, model: "StreamingModel", tones: Audio) -> None:
         """Take both blocks, the network of the two, and where the tones lie: ``(2, frames)``."""
         self._blocks = (a, b)
         self._model = model
@@ -67,6 +69,10 @@ def _captures(chain: ToneChain) -> list[NamBlock]:
 
 
 def _twin(a: NamBlock, b: NamBlock, tones: Audio, rate_hz: int) -> TwinCapture | None:
+    # Here, because most presets have no captures, and need no networks.
+    from models.nam.pair import pair_onnx
+    from models.runtime import StreamingModel
+
     if not a.capture.sample_rate_hz == b.capture.sample_rate_hz == rate_hz:
         return None
     graph = pair_onnx(a.capture, b.capture)

@@ -30,7 +30,7 @@ def followed(
     sound: Audio, period: int = 64, knob: float = 0.0, input_db: float = 0.0, **settings: float
 ) -> np.ndarray:
     """The positions of every whole period of ``sound``, with the knob at rest."""
-    chosen = FollowSettings.model_validate({"depth": 1.0, **settings})
+    chosen = FollowSettings(**{"depth": 1.0, **settings})
     steering = Steering(Follow(chosen, input_db))
     steering.prepare(RATE_HZ, period)
     at = np.full(period, knob, np.float32)

@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import pedalboard
 
 from device.errors import AudioFileError
 from device.files import read_sound, resampled
@@ -56,6 +55,9 @@ class CabBlock(Block):
 
     def prepare(self, rate_hz: int, period_frames: int) -> None:
         """Resample the response to ``rate_hz`` and let the library lay out its partitions."""
+        # Here, because presets are read where nothing is played, too.
+        import pedalboard
+
         self._rate_hz = rate_hz
         self._period_frames = period_frames
         response = resampled(self._sound, self._file_rate_hz, rate_hz)[0].copy()

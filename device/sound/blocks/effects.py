@@ -7,14 +7,16 @@ JUCE's documented ones where pedalboard would take anything (a chorus of depth 4
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pedalboard
 
 from device.sound.block import Block, Parameter, Resettable
 from device.sound.ramp import Fade
 from models.units import Audio
+
+if TYPE_CHECKING:
+    import pedalboard
 
 Scale = Literal["linear", "log"]
 
@@ -180,6 +182,9 @@ class EffectBlock(Block):
 
     def prepare(self, rate_hz: int, period_frames: int) -> None:
         """Make both instances and let the library allocate for this rate and period."""
+        # Here, because presets are read where nothing is played, too.
+        import pedalboard
+
         self._rate_hz = rate_hz
         self._period_frames = period_frames
         plugin = getattr(pedalboard, self._effect.plugin)
@@ -224,7 +229,7 @@ class EffectBlock(Block):
         np.multiply(new, self._fade.advance(), out=new)
         np.add(new, old, out=target)
 
-    def _run(self, instance: pedalboard.Plugin, source: Audio, changing: object) -> Audio:
+    def _run(self, instance: "pedalboard.Plugin", source: Audio, changing: object) -> Audio:
         """One period of one instance; one that starts empty hears its input faded in."""
         if instance is changing and self._entry.running:
             np.multiply(source, self._entry.advance(), out=self._entering)
@@ -260,7 +265,7 @@ class EffectBlock(Block):
         self._entry.stop()
         self._moved = self._restart = self._behind = False
 
-    def _set(self, instance: pedalboard.Plugin) -> None:
+    def _set(self, instance: "pedalboard.Plugin") -> None:
         for name, value in self._wanted.items():
             setattr(instance, name, value)
         if self._restarted:

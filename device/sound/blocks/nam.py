@@ -3,16 +3,19 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from device.errors import PresetError
 from device.sound.block import Block, Parameter
 from device.sound.ramp import SmoothGain
-from device.sound.rate_bridge import RateBridge
-from models.nam.capture import Capture, read_capture
-from models.nam.graph import streaming_onnx
-from models.runtime import StreamingModel
 from models.units import Audio
+
+# Imported where they are needed: a preset without a capture needs no network, and to import
+# ONNX and ONNX Runtime takes longer than all else of a start.
+if TYPE_CHECKING:
+    from device.sound.rate_bridge import RateBridge
+    from models.nam.capture import Capture
+    from models.runtime import StreamingModel
 
 LOUDNESS_TARGET_DB = -18.0
 """Where ``normalise = "loudness"`` brings a capture; the value of the format's own plugin."""
@@ -40,7 +43,7 @@ class NamBlock(Block):
 
     kind = "nam"
 
-    _bridge: RateBridge | None
+    _bridge: "RateBridge | None"
 
     def __init__(
         self,
@@ -58,6 +61,8 @@ class NamBlock(Block):
         ``ModelError`` for a file that is no usable capture, ``PresetError`` where the wanted
         normalisation needs what is not there.
         """
+        from models.nam.capture import read_capture
+
         self._file = file
         self._capture = read_capture(file, size)
         drive_db, trim_db = _normalisation(self._capture, file, normalise, interface_dbu)
@@ -67,7 +72,7 @@ class NamBlock(Block):
         self._settle: Callable[[], None] | None = None
 
     @property
-    def capture(self) -> Capture:
+    def capture(self) -> "Capture":
         """The network and what its file says about it."""
         return self._capture
 
@@ -99,6 +104,10 @@ class NamBlock(Block):
 
         Raises ``PresetError`` where the two rates have no simple ratio.
         """
+        from device.sound.rate_bridge import RateBridge
+        from models.nam.graph import streaming_onnx
+        from models.runtime import StreamingModel
+
         capture_hz = self._capture.sample_rate_hz
         self._bridge = None
         inner_frames = period_frames
@@ -157,7 +166,7 @@ class NamBlock(Block):
 
 
 def _normalisation(
-    capture: Capture, file: Path, normalise: Normalise, interface_dbu: float | None
+    capture: "Capture", file: Path, normalise: Normalise, interface_dbu: float | None
 ) -> tuple[float, float]:
     """Gains before and after the capture, dB."""
     if normalise == "none":

@@ -1,48 +1,74 @@
 """What a preset may say about each block: one checked table a kind."""
 
+import dataclasses
 import functools
-import operator
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
-
-from pydantic import Field, create_model
+from typing import Annotated, ClassVar
 
 from device.sound.block import Block, Parameter
 from device.sound.blocks import cab, nam
 from device.sound.blocks.cab import CabBlock
 from device.sound.blocks.effects import EFFECTS, EffectBlock
 from device.sound.blocks.nam import NamBlock
-from device.toml import Table
+from device.table import Range, Size
+
+File = Annotated[str, Size(1, 4096)]
 
 
-class BlockSettings(Table):
-    """The settings of one block of a chain."""
+def _range(row: Parameter) -> Range:
+    return Range(row.minimum, row.maximum)
 
-    block: str
+
+@dataclass(frozen=True)
+class BlockSettings:
+    """The settings of one block of a chain; they come in kinds, told apart by ``block``."""
+
     movable: ClassVar[Mapping[str, Parameter]]
     """Which of the settings can be moved while playing; the others make the block what it is."""
+
+    block: str
+
+    @staticmethod
+    def choose(data: Mapping[str, object]) -> "type[BlockSettings]":
+        """The kind of table that this is. Raises ``ValueError``."""
+        if "block" not in data:
+            raise ValueError('names no block; add block = "…"')
+        kind = data["block"]
+        if kind == NamBlock.kind:
+            return NamSettings
+        if kind == CabBlock.kind:
+            return CabSettings
+        if isinstance(kind, str) and kind in EFFECTS:
+            return _effect_settings(kind)
+        known = ", ".join(repr(each) for each in (NamBlock.kind, CabBlock.kind, *EFFECTS))
+        raise ValueError(f"has block = {kind!r:.60}; known are {known}")
 
     def build(self, folder: Path, interface_dbu: float | None) -> Block:
         """Make the block; files are relative to ``folder``. Raises what the block raises."""
         raise NotImplementedError
 
+    def values(self) -> dict[str, object]:
+        """All settings by name."""
+        return {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
 
-def _movable(row: Parameter) -> Any:
-    return Field(row.default, ge=row.minimum, le=row.maximum)
+    def fixed(self) -> dict[str, object]:
+        """Those that cannot be moved."""
+        return {name: value for name, value in self.values().items() if name not in self.movable}
 
 
+@dataclass(frozen=True)
 class NamSettings(BlockSettings):
     """``block = "nam"``."""
 
     movable = nam.PARAMETERS
 
-    block: Literal["nam"]
-    file: str = Field(min_length=1)
-    input_db: float = _movable(nam.PARAMETERS["input_db"])
-    output_db: float = _movable(nam.PARAMETERS["output_db"])
+    file: File
+    input_db: Annotated[float, _range(nam.PARAMETERS["input_db"])] = 0.0
+    output_db: Annotated[float, _range(nam.PARAMETERS["output_db"])] = 0.0
     normalise: nam.Normalise = "none"
-    size: float = Field(1.0, ge=0.0, le=1.0)
+    size: Annotated[float, Range(0.0, 1.0)] = 1.0
 
     def build(self, folder: Path, interface_dbu: float | None) -> Block:
         """Read the capture."""
@@ -56,14 +82,14 @@ class NamSettings(BlockSettings):
         )
 
 
+@dataclass(frozen=True)
 class CabSettings(BlockSettings):
     """``block = "cab"``."""
 
     movable = cab.PARAMETERS
 
-    block: Literal["cab"]
-    file: str = Field(min_length=1)
-    level_db: float = _movable(cab.PARAMETERS["level_db"])
+    file: File
+    level_db: Annotated[float, _range(cab.PARAMETERS["level_db"])] = 0.0
     normalise: cab.Normalise = "energy"
 
     def build(self, folder: Path, interface_dbu: float | None) -> Block:
@@ -71,30 +97,24 @@ class CabSettings(BlockSettings):
         return CabBlock(folder / self.file, level_db=self.level_db, normalise=self.normalise)
 
 
+@dataclass(frozen=True)
 class EffectSettings(BlockSettings):
     """A row of ``EFFECTS``; its parameters are added below."""
 
     def build(self, folder: Path, interface_dbu: float | None) -> Block:
         """Make the effect."""
-        return EffectBlock(self.block, self.model_dump(exclude={"block"}))
+        moved = {name: getattr(self, name) for name in self.movable}
+        return EffectBlock(self.block, moved)
 
 
+@functools.cache
 def _effect_settings(kind: str) -> type[EffectSettings]:
-    fields: dict[str, Any] = {
-        row.name: (float, _movable(row)) for row in EFFECTS[kind].parameters.values()
-    }
-    fields["block"] = (Literal[kind], ...)
-    settings = create_model(f"{kind.title()}Settings", __base__=EffectSettings, **fields)
-    settings.movable = EFFECTS[kind].parameters
-    return settings
-
-
-SETTINGS: tuple[type[BlockSettings], ...] = (
-    NamSettings,
-    CabSettings,
-    *(_effect_settings(kind) for kind in EFFECTS),
-)
-"""Every kind of block a chain may hold."""
-
-AnyBlock: Any = Annotated[functools.reduce(operator.or_, SETTINGS), Field(discriminator="block")]
-"""One of them, told apart by its ``block``."""
+    """The table of one effect, made when a preset first asks for it: there are many."""
+    rows = EFFECTS[kind].parameters
+    return dataclasses.make_dataclass(
+        f"{kind.title()}Settings",
+        [(name, Annotated[float, _range(row)], row.default) for name, row in rows.items()],
+        bases=(EffectSettings,),
+        namespace={"movable": rows},
+        frozen=True,
+    )

@@ -10,7 +10,6 @@ from device.sound.ramp import Curve
 from device.sound.tables import Tables
 from models.morph import Positions, crossfade, select_ends, selected_end
 from models.stage.colour import Colour
-from models.stage.model import StageModel, read_stage
 from models.units import Audio
 
 
@@ -50,6 +49,9 @@ class Stage(MorphEngine):
 
     def prepare(self, rate_hz: int, period_frames: int) -> None:
         """Load the network. Raises ``ModelError``."""
+        # Here, because a preset without this engine needs no ONNX Runtime.
+        from models.stage.model import StageModel, read_stage
+
         self._model = StageModel(read_stage(), self._fit.colour, period_frames)
         self._levels.prepare(period_frames)
         self._into, self._out_of = self._levels.curves
