@@ -1,15 +1,13 @@
-"""The simulated board: arrays for a sound interface, a script for a knob, virtual time.
+"""The simulated board's half for the audio process: arrays for an interface, and virtual time.
 
-It is what ``make run`` and the tests play on. Faults are part of it: xruns, an interface that
-is unplugged, and a knob that fails.
+It is what ``make run`` and the tests play on. Faults are part of it: xruns, and an interface that
+is unplugged. The control process's half is in ``scripted.py``.
 """
 
 import contextlib
 import os
-import random
 import select
 import socket
-import struct
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -19,14 +17,10 @@ import numpy as np
 
 from device.boards.audio_port import PortStatus
 from device.boards.board import Follower
+from device.boards.scripted import PATIENCE_S, TICK
 from device.errors import LinkError
-from device.knob import raw_from_position
-from device.script import Script
 from models.units import Audio
 
-_TICK = struct.Struct("<d")
-_PATIENCE_S = 10.0
-"""How long virtual time waits for the other process before it goes on without it."""
 _START_PATIENCE_S = 60.0
 """The same before time begins, while a network may be loading."""
 
@@ -127,7 +121,7 @@ class LeadingClock:
             self._listener.listen(1)
         except OSError as error:
             raise LinkError(f"{path}: cannot listen there ({error.strerror or error})") from None
-        self._listener.settimeout(_PATIENCE_S)
+        self._listener.settimeout(PATIENCE_S)
         self._follower: socket.socket | None = None
         self._waited = False
         self._followers = tuple(followers)
@@ -142,13 +136,13 @@ class LeadingClock:
         for follower in self._followers:
             # Who was too slow once is not waited for again until it is there.
             caught_up = follower.catch_up(self._patience_s)
-            self._patience_s = _PATIENCE_S if caught_up else 0.0
+            self._patience_s = PATIENCE_S if caught_up else 0.0
         if self._follower is None:
             self._accept()
         if self._follower is None:
             return
         try:
-            self._follower.send(_TICK.pack(now_s))
+            self._follower.send(TICK.pack(now_s))
             if not self._follower.recv(1):
                 raise ConnectionError
         except OSError:
@@ -157,11 +151,11 @@ class LeadingClock:
 
     def _accept(self) -> None:
         """Wait for the follower the first time; later only take one that is already there."""
-        patience = 0.0 if self._waited else _PATIENCE_S
+        patience = 0.0 if self._waited else PATIENCE_S
         self._waited = True
         if select.select([self._listener], [], [], patience)[0]:
             self._follower, _ = self._listener.accept()
-            self._follower.settimeout(_PATIENCE_S)
+            self._follower.settimeout(PATIENCE_S)
 
     def close(self) -> None:
         """End time: the follower sees an end of file."""
@@ -170,67 +164,3 @@ class LeadingClock:
         self._listener.close()
         with contextlib.suppress(OSError):
             self._path.unlink()
-
-
-class FollowingClock:
-    """The other end: the control process lives in the audio process's virtual time."""
-
-    def __init__(self, path: Path) -> None:
-        """Connect to the leader, waiting until it listens. Raises ``LinkError``."""
-        deadline = time.monotonic() + _PATIENCE_S
-        while True:
-            self._leader = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            try:
-                self._leader.connect(os.fspath(path))
-                break
-            except OSError:
-                self._leader.close()
-                if time.monotonic() > deadline:
-                    raise LinkError(f"{path}: no audio process leads the time there") from None
-                time.sleep(0.01)
-        self._owing = False
-
-    def wait(self) -> float | None:
-        """Say that this turn is done and wait for the next; its time in s, None at the end."""
-        try:
-            if self._owing:
-                self._leader.send(b"\0")
-            packet = self._leader.recv(_TICK.size)
-        except OSError:
-            return None
-        if len(packet) != _TICK.size:
-            return None
-        self._owing = True
-        return float(_TICK.unpack(packet)[0])
-
-
-class ScriptedKnob:
-    """A potentiometer that does what a script says, faults included. Seeded, so repeatable.
-
-    It also stands in on a real board until that has a potentiometer.
-    """
-
-    def __init__(self, script: Script, seed: int = 0) -> None:
-        """Follow ``script``, whose positions are what the knob's end zones leave of the travel."""
-        self._script = script
-        self._random = random.Random(seed)
-        self._stuck: float | None = None
-
-    def read(self, now_s: float) -> float:
-        """Return the wiper's position 0…1 at that time. Raises ``OSError`` on a dead bus."""
-        position = raw_from_position(self._script.position(now_s))
-        fault = self._script.fault(now_s)
-        if fault is None:
-            self._stuck = None
-            return position
-        match fault.kind:
-            case "stuck":
-                if self._stuck is None:
-                    self._stuck = position
-                return self._stuck
-            case "open":
-                return float("nan")
-            case "noisy":
-                return self._random.random() if self._random.random() < 0.2 else position
-            case "dead":
-                raise OSError("simulated: the knob's bus does not answer")

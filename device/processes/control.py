@@ -1,20 +1,31 @@
-"""The control process: what the player's hands and feet do, told to ``audio``."""
+"""The control process: what the player's hands and feet do, told to ``audio``; relay, heater, LEDs.
+
+One loop, 500 turns a second, each well below 0.2 ms on a slow module: what need not be done at
+every turn is done when it is due. Nothing in it waits: not for ``audio``, not for the journal, not
+for a disk. While it turns, edges hold the relay; when it stops, for whatever reason, they stop.
+"""
 
 from typing import Protocol
 
-from device.boards.board import Clock, Knob
-from device.knob import KnobFilter
+from device.boards.board import Clock
+from device.engine_kinds import Ceiling
+from device.leds import Shown
+from device.processes.control_feet import Feet
+from device.processes.control_hands import Hands
+from device.processes.control_power import Power
 from device.processes.link import ControlState, Heartbeat, Link
+from device.states import Decision
+from device.states.values import Audio
 
+AUDIO_STOPPED_S = 0.040
+"""Periods that have not advanced for so long have stopped: with the time that the relay's circuit
+holds (100 ms at most) that is within 150 ms."""
+PUBLISH_S = 0.010
+"""An unchanged state is told so often: ``audio`` then knows that control lives."""
+LISTEN_S = 0.0035
+"""Heartbeats come every 10 ms; every other turn is soon enough."""
 
-class Feet(Protocol):
-    """What is asked for by foot: which preset, and bypass."""
-
-    def preset(self, now_s: float, first: int) -> int:
-        """Index of the preset asked for."""
-
-    def bypassed(self, now_s: float) -> bool:
-        """Whether the dry sound is asked for."""
+CEILINGS = {"crossfade": Ceiling.CROSSFADE, "stage": Ceiling.STAGE, "studio": Ceiling.STUDIO}
 
 
 class Connect(Protocol):
@@ -24,56 +35,178 @@ class Connect(Protocol):
         """Return a link or None."""
 
 
+class Watcher(Protocol):
+    """Whom the loop tells how it is, now and then."""
+
+    def turn(self, loop: "ControlLoop", now_s: float, changed: bool) -> None:
+        """Look, where that is due; ``changed``: the states decided something new."""
+
+
 class ControlLoop:
-    """Reads the knob, filters it, and publishes the whole state; finds ``audio`` again."""
+    """Reads, decides, publishes the whole state, and holds the relay; finds ``audio`` again."""
 
     def __init__(
-        self, knob: Knob, feet: Feet, clock: Clock, connect: Connect, first_preset: int = 0
+        self,
+        clock: Clock,
+        hands: Hands,
+        feet: Feet,
+        power: Power,
+        connect: Connect,
+        watcher: Watcher | None = None,
+        *,
+        presets: int = 0,
+        faults: tuple[str, ...] = (),
+        stopped_s: float = AUDIO_STOPPED_S,
     ) -> None:
-        """Take a board's parts; ``first_preset`` is what plays before anything is asked for."""
-        self._knob = knob
-        self._feet = feet
+        """``presets`` are in the bank as far as known without ``audio``.
+
+        ``faults`` are there from the start, such as a ``pedal.toml`` that cannot be used;
+        ``stopped_s`` is after how long without a period ``audio`` counts as stopped.
+        """
         self._clock = clock
+        self.hands = hands
+        self.feet = feet
+        self.power = power
         self._connect = connect
-        self._first_preset = first_preset
-        self._filter = KnobFilter()
+        self._watcher = watcher
+        self._presets = presets
+        self._faults = faults
+        self._stopped_s = stopped_s
         self._link: Link | None = None
+        self._published_s = self._listened_s = float("-inf")
+        self._advanced_s = float("-inf")
+        self._advanced = False
         self.heartbeat = Heartbeat()
         """What audio said last."""
-        self.state = ControlState(preset=first_preset)
+        self.audio: Audio = "dead"
+        """What that means."""
+        self.state = ControlState(preset=feet.preset, position=hands.position)
         """What was published last."""
+        self.learn_asked = False
+        """Whether a command asks for learning, beside the footswitch."""
+        self.disk_full = False
+        """Whether the report could not be written."""
+        self.turns = 0
+        """Turns so far."""
+
+    @property
+    def late_turns(self) -> int:
+        """Turns that did not take place because one took too long, as far as the clock tells."""
+        return getattr(self._clock, "missed", 0)
+
+    @property
+    def presets(self) -> int:
+        """Presets of the bank, 0 while not known."""
+        return self.heartbeat.presets or self._presets
 
     def run(self) -> None:
         """Go on until time ends (simulated) or for ever."""
-        while self.turn():
-            pass
+        try:
+            while self.turn():
+                pass
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.power.close()
+        self.hands.close()
+        self.feet.close()
         if self._link is not None:
             self._link.close()
+            self._link = None
 
     def turn(self) -> bool:
-        """One reading and one packet; False when time has ended."""
+        """One turn; False when time has ended."""
         now_s = self._clock.wait()
         if now_s is None:
             return False
-        self._read_knob(now_s)
-        state = self.state
-        state.preset = self._feet.preset(now_s, self._first_preset)
-        state.bypass = self._feet.bypassed(now_s)
-        if self._link is None:
-            self._link = self._connect()
-        if self._link is not None:
-            self._link.send(state.pack())
-            self._link.receive(self.heartbeat)
-            if not self._link.alive:
-                self._link.close()
-                self._link = None
+        self.turns += 1
+        state, hands, feet, power = self.state, self.hands, self.feet, self.power
+        before = (state.position, state.preset, state.bypass, state.mute, state.ceiling)
+        state.position = hands.read(now_s)
+        feet.read(now_s, self.presets, hands.program)
+        state.preset, state.bypass, state.mute = feet.preset, feet.bypass, feet.mute
+        state.knob_faults = hands.knob_faults
+        self._listen(now_s)
+        self.audio = audio = self._audio_is(now_s)
+        changed = False
+        if power.due(now_s, audio):
+            self._learn()
+            changed = power.step(now_s, audio, self.faults())
+            state.ceiling = _ceiling(power.decision)
+        power.hold(now_s, audio != "dead")
+        if power.show_due(now_s):
+            power.show(now_s, self._shown())
+        after = (state.position, state.preset, state.bypass, state.mute, state.ceiling)
+        self._publish(now_s, after != before)
+        if self._watcher is not None:
+            self._watcher.turn(self, now_s, changed)
         return True
 
-    def _read_knob(self, now_s: float) -> None:
-        """Filter one reading; a dead bus is a fault like an impossible value."""
-        try:
-            raw = self._knob.read(now_s)
-        except OSError:
-            raw = float("nan")
-        self.state.position = self._filter.update(raw)
-        self.state.knob_faults = self._filter.faults
+    def _listen(self, now_s: float) -> None:
+        """Take audio's heartbeats; without a link, look for it."""
+        link, periods = self._link, self.heartbeat.periods
+        if link is not None and now_s - self._listened_s >= LISTEN_S:
+            self._listened_s = now_s
+            if link.receive(self.heartbeat) and self.heartbeat.periods != periods:
+                self._advanced_s = now_s
+                self._advanced = True
+        if link is not None and not link.alive:
+            link.close()
+            self._link = link = None
+        if link is None:
+            self._link = self._connect()
+            self._advanced = False
+            self._published_s = float("-inf")
+
+    def _audio_is(self, now_s: float) -> Audio:
+        if now_s - self._advanced_s > self._stopped_s:
+            return "dead"
+        if self.heartbeat.absent:
+            return "absent"
+        return "loading" if self.heartbeat.loading else "playing"
+
+    def _publish(self, now_s: float, changed: bool) -> None:
+        if self._link is not None and (changed or now_s - self._published_s >= PUBLISH_S):
+            self._published_s = now_s
+            self._link.send(self.state.pack())
+
+    def _learn(self) -> None:
+        """Begin or end learning, as foot or command ask."""
+        self.hands.learn(self.feet.learn or self.learn_asked)
+
+    def faults(self) -> list[str]:
+        """What is wrong, as the states take it; what the lines of ``power`` lack not included."""
+        faults = [*self._faults, *self.hands.faults(), *self.feet.faults()]
+        if self.disk_full:
+            faults.append("disk full")
+        heartbeat = self.heartbeat
+        if self.audio == "dead" and self._link is not None and self._advanced:
+            faults.append("audio frozen")
+        if heartbeat.broken:
+            faults.append(f"preset broken: {heartbeat.broken} of {heartbeat.presets}")
+        if heartbeat.studio and not heartbeat.studio_alive:
+            faults.append("studio engine absent")
+        return faults
+
+    def problems(self) -> list[str]:
+        """Sentences about what is missing or wrong, for ``status``."""
+        return [*self.hands.problems(), *self.feet.problems(), *self.power.problems()]
+
+    def _shown(self) -> Shown:
+        decision = self.power.decision
+        return Shown(
+            state=decision.state,
+            bypass=self.state.bypass,
+            mute=self.state.mute,
+            learn=self.hands.learning,
+            loading=self.audio == "loading",
+            faults=decision.warnings,
+        )
+
+
+def _ceiling(decision: Decision) -> Ceiling:
+    """The costliest engine that may play: not ``studio`` where its process may not run."""
+    ceiling = CEILINGS[decision.ceiling]
+    return min(ceiling, Ceiling.STAGE) if not decision.engine else ceiling

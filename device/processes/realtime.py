@@ -6,8 +6,6 @@ import os
 import signal
 from types import FrameType
 
-import numpy as np
-
 _MCL_CURRENT, _MCL_FUTURE = 1, 2
 _PR_SET_PDEATHSIG = 1
 _NICE = 5
@@ -37,6 +35,8 @@ def no_garbage_collection() -> None:
 
 def quiet_arithmetic() -> None:
     """Keep NumPy from printing about NaN and overflow: the guards count them."""
+    import numpy as np  # here, because control starts without it
+
     np.seterr(all="ignore")
 
 

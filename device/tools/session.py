@@ -40,6 +40,7 @@ def play(config: Config, options: argparse.Namespace, scratch: Path) -> Played:
     Raises ``PurgaError`` for wrong input before any process is started.
     """
     shared = _shared_arguments(config, options)
+    config.control_state.unlink(missing_ok=True)  # a new run begins as the file says
     presets = [read_preset(file) for file in config.presets]
     if config.board != "simulated":
         if options.input is not None or options.out is not None:

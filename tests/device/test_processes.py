@@ -7,13 +7,8 @@ import numpy as np
 import pytest
 
 from device.boards.audio_port import PortStatus
-from device.boards.simulated import (
-    FollowingClock,
-    LeadingClock,
-    PortFaults,
-    ScriptedKnob,
-    SimulatedAudio,
-)
+from device.boards.scripted import FollowingClock
+from device.boards.simulated import LeadingClock, PortFaults, SimulatedAudio
 from device.processes.audio import AudioLoop
 from device.processes.control import ControlLoop
 from device.processes.link import Listener, connect
@@ -22,6 +17,7 @@ from device.script import KnobFault, Script, sweep, there_and_back
 from device.sound.path import SoundPath
 from device.sound.player import Player
 from models.units import Audio
+from tests.device.control_support import scripted_control
 from tests.device.parts import Scale, path
 from tests.device.signal import click_dbfs, sine
 
@@ -74,9 +70,7 @@ class Rig:
         return read_meters(self.meters_file)
 
     def control(self, script: Script) -> ControlLoop:
-        return ControlLoop(
-            ScriptedKnob(script), script, StoppedClock(), lambda: connect(self.socket)
-        )
+        return scripted_control(script, StoppedClock(), lambda: connect(self.socket))
 
 
 def straight() -> SoundPath:

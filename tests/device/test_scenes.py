@@ -10,12 +10,11 @@ import pytest
 import soundfile
 
 from device.__main__ import main
-from device.boards.simulated import ScriptedKnob, SimulatedAudio
+from device.boards.simulated import SimulatedAudio
 from device.config import bundled_presets
 from device.errors import PresetError
 from device.preset import read_preset
 from device.processes.audio import AudioLoop
-from device.processes.control import ControlLoop
 from device.processes.link import Listener, connect
 from device.processes.meters import Meters, read_meters
 from device.script import Script
@@ -26,6 +25,7 @@ from device.sound.ramp import SLEW_S
 from device.sound.scenes import Scenes, SceneSettings
 from device.sound.steering import TAKEOVER, TAKEOVER_S, Steering
 from models.units import Audio
+from tests.device.control_support import scripted_control
 from tests.device.parts import Scale, path
 from tests.device.signal import click_dbfs, sine
 from tests.device.test_processes import StoppedClock
@@ -225,7 +225,7 @@ def test_in_a_run_the_knob_s_first_reading_is_no_turn(tmp_path: Path, later: boo
     port = SimulatedAudio(np.full((1, 64 * 600), 0.5, np.float32), RATE_HZ, 64, None)
     loop = AudioLoop(port, player, Meters(meters), StoppedClock(), Listener(socket))
     script = Script(points=((0.0, 0.8), (0.4, 0.8), (0.5, 0.6)))
-    control = ControlLoop(ScriptedKnob(script), script, StoppedClock(), lambda: connect(socket))
+    control = scripted_control(script, StoppedClock(), lambda: connect(socket))
     port.open()
     for index in range(600):
         if index >= 20 or not later:

@@ -1,0 +1,146 @@
+"""What the control loop tells the world: the report, the journal, and the service manager.
+
+Looked at ten times a second, and at once when the states decide something new; a report is written
+once a second and when something a player would notice has changed.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from device.processes.control import ControlLoop
+from device.processes.control_report import LEARN_REQUEST, write_report
+from device.processes.journal import Journal
+
+LOOK_S = 0.1
+REPORT_S = 1.0
+SHOWN_TRANSITIONS = 8
+
+
+class Watch:
+    """Reports, logs, and looks for a command's request to learn."""
+
+    def __init__(
+        self,
+        report: Path,
+        journal: Journal,
+        notify: Callable[[], None] = lambda: None,
+        *,
+        config_problem: str = "",
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        """``notify`` tells the service manager that the loop turns; it is called at each look.
+
+        ``config_problem`` is why ``pedal.toml`` could not be used, ``notes`` what else was found
+        at the start; both are shown for as long as the process runs.
+        """
+        self._report = report
+        self._request = report.with_name(LEARN_REQUEST)
+        self._journal = journal
+        self._notify = notify
+        self._config_problem = config_problem
+        self._notes = notes
+        self._look_s = self._report_s = float("-inf")
+        self._noticed: tuple[object, ...] = ()
+        self._told: set[str] = set()
+        self._unwritten = ""
+        self._turn_s = 0.0
+        self._longest_turn_s = 0.0
+
+    def turn(self, loop: ControlLoop, now_s: float, changed: bool) -> None:
+        """Look, where that is due or the states decided something new."""
+        if now_s < self._look_s and not changed:
+            return
+        self._look_s = now_s + LOOK_S
+        self._notify()
+        loop.learn_asked = os.path.exists(self._request)
+        self._tell_transitions(loop)
+        state, decision = loop.state, loop.power.decision
+        noticed = (
+            *(state.preset, state.bypass, state.mute, decision.state, decision.relay, loop.audio),
+            *(loop.hands.moved(), loop.hands.learning),
+        )
+        if noticed != self._noticed or now_s - self._report_s >= REPORT_S:
+            self._noticed, self._report_s = noticed, now_s
+            problems = self._problems(loop)
+            self._tell_problems(problems)
+            self._write(loop, now_s, problems)
+
+    def finish(self, loop: ControlLoop) -> None:
+        """Say the last things, and keep what was asked for."""
+        self._tell_transitions(loop)
+        self._write(loop, self._report_s, self._problems(loop))
+
+    def _tell_transitions(self, loop: ControlLoop) -> None:
+        decision = loop.power.decision
+        for change in loop.power.states.drain():
+            self._journal.say(
+                f"{change.before} → {change.after}: {change.cause}",
+                "error" if change.after == "fault" else "notice",
+                PURGA_STATE=change.after,
+                PURGA_STATE_BEFORE=change.before,
+                PURGA_CAUSE=change.cause,
+                PURGA_RELAY=int(decision.relay),
+                PURGA_CEILING=decision.ceiling,
+            )
+
+    def _problems(self, loop: ControlLoop) -> list[str]:
+        told = [self._config_problem] if self._config_problem else []
+        told += [*self._notes, *loop.problems()]
+        return [*told, self._unwritten] if self._unwritten else told
+
+    def _tell_problems(self, problems: list[str]) -> None:
+        """Say each once, and when it is over."""
+        for problem in problems:
+            if problem not in self._told:
+                self._journal.say(problem, "warning", PURGA_PROBLEM=problem)
+        for problem in self._told.difference(problems):
+            self._journal.say(f"over: {problem}", "notice", PURGA_PROBLEM_OVER=problem)
+        self._told = set(problems)
+
+    def _write(self, loop: ControlLoop, now_s: float, problems: list[str]) -> None:
+        try:
+            write_report(self._report, {**_report(loop, now_s), "problems": problems})
+            self._unwritten = ""
+        except OSError as error:
+            self._unwritten = f"{self._report}: cannot be written ({error.strerror or error})"
+            loop.disk_full = True
+        else:
+            loop.disk_full = False
+
+
+def _report(loop: ControlLoop, now_s: float) -> dict[str, object]:
+    """What ``status`` shows and the next process goes on with."""
+    state, decision, heartbeat = loop.state, loop.power.decision, loop.heartbeat
+    temperatures = asdict(loop.power.temperatures)
+    return {
+        "pid": os.getpid(),
+        "now_s": round(now_s, 3),
+        "monotonic_s": round(time.monotonic(), 3),
+        "turns": loop.turns,
+        "late_turns": loop.late_turns,
+        "audio": loop.audio,
+        "state": decision.state,
+        "cause": decision.cause,
+        "relay": decision.relay and loop.audio != "dead",
+        "relay_edges": loop.power.edges(),
+        "heater": decision.heater,
+        "ceiling": decision.ceiling,
+        "engine": decision.engine,
+        "warnings": list(decision.warnings),
+        "position": float(state.position),
+        "preset": state.preset,
+        "presets": loop.presets,
+        "presets_broken": heartbeat.broken,
+        "bypass": state.bypass,
+        "mute": state.mute,
+        **loop.hands.report(),
+        "temperatures": temperatures,
+        "transitions": [
+            {"now_s": round(each.now_s, 3), "from": each.before, "to": each.after}
+            | {"cause": each.cause}
+            for each in list(loop.power.states.transitions)[-SHOWN_TRANSITIONS:]
+        ],
+    }
