@@ -99,7 +99,7 @@ def _lay_out(job: Job, folder: Path) -> None:
         path.write_text(text)
     for name, source in job.files.items():
         target = folder / "files" / name
-        target.parent.mkdir(exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             shutil.copytree(source, target)
         else:

@@ -10,6 +10,7 @@ from hil.virtual.captures import write_capture
 from hil.virtual.machine import Job
 
 Profile = Literal["ci", "full"]
+_ROOT = Path(__file__).resolve().parents[2]
 _PEDAL = (Path(__file__).parent / "guest" / "image" / "presets" / "pedal.toml").read_text()
 
 
@@ -126,6 +127,18 @@ path = "direct"
 """
 
 
+def _hands(profile: Profile) -> Job:
+    tests = _ROOT / "tests"
+    files = [tests / "__init__.py", tests / "device" / "__init__.py"]
+    files += sorted((tests / "device").glob("pins_*.py"))
+    return Job(
+        "hands",
+        etc={"purga/pedal.toml": pedal_toml()},
+        files={str(file.relative_to(_ROOT)): file for file in files},
+        limit_s=900.0,
+    )
+
+
 def _unplugged(profile: Profile) -> Job:
     return Job(
         "unplugged",
@@ -150,5 +163,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("kills", _plain("kills", kills={"ci": 50, "full": 50}), "killed 50 times in a row"),
     Scenario("studio", _studio, "the studio engine's process dies and no period is lost"),
     Scenario("unplugged", _unplugged, "the interface comes and goes"),
+    Scenario("hands", _hands, "knob, footswitch, LEDs, MIDI and pins on real drivers"),
+    Scenario("temperatures", _plain("temperatures"), "from −40 to 100 °C"),
+    Scenario("bad-input", _plain("bad_input"), "wrong files, pins, cards, disks and clocks"),
     Scenario("hang", _plain("hang"), "the kernel hangs and the machine comes back"),
 )

@@ -74,6 +74,11 @@ class Bench:
         except (OSError, ValueError):
             return {}
 
+    def complaints(self) -> list[str]:
+        """What the control process says is missing or wrong."""
+        report = self.control()
+        return [str(line) for line in [*report.get("problems", ()), *report.get("warnings", ())]]
+
     def value(self, name: str) -> int:
         """One of the meters, −1 where there are none."""
         reading = self.meters()
@@ -110,6 +115,10 @@ class Bench:
                 raise TimeoutError(f"{what}: not within {limit_s:g} s of virtual time")
             time.sleep(0.02)
         return time.monotonic()
+
+    def wait_for_state(self, state: str, limit_s: float) -> float:
+        """Wait until the control process is in a state; the time at which it was seen to be."""
+        return self.wait(state, lambda: self.control().get("state") == state, limit_s)
 
     # -- the hardware -----------------------------------------------------------------------------
 

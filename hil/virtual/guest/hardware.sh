@@ -21,7 +21,7 @@ for line in /sys/devices/platform/gpio-sim.*/gpiochip*/sim_gpio105; do echo pull
 left_out spi || { modprobe mcp3008_sim modalias=dh2228fv ch=12,512,0,0,0,0,0,512; modprobe spidev; }
 left_out card || modprobe snd-aloop pcm_substreams=1
 modprobe thermal_sim temp=25000
-modprobe snd-virmidi midi_devs=1
+modprobe snd-virmidi midi_devs=2
 modprobe i6300esb heartbeat=10 || true
 modprobe i2c-stub chip_addr=0x48
 modprobe i2c-dev
