@@ -4,7 +4,7 @@ Under a service manager (``JOURNAL_STREAM`` is set) lines go to journald by its 
 (systemd.io, *Native Journal Protocol*), so that ``journalctl PURGA_STATE=hot`` finds them:
 ``KEY=value`` lines in one datagram, sent with ``MSG_DONTWAIT``. The library's call waits where
 journald does not read, and a control loop that waits lets go of the relay. Elsewhere they go to
-stderr, and only what is amiss. A line that is refused is counted, and told with the next that is not.
+stderr, and only what is amiss. A line that is refused is counted, and told with the next one.
 """
 
 import os
