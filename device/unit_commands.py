@@ -21,8 +21,13 @@ def audio(options: argparse.Namespace) -> Outcome:
 def control(options: argparse.Namespace) -> Outcome:
     """Be the control process."""
     from device.processes.entry_control import run_control
+    from device.unit_config import FileChange, unit_config
 
-    run_control(_config(options), options.duration)
+    if options.supervised:
+        die_with_parent()
+    file = FileChange(options.config)
+    config, problem = unit_config(options)
+    run_control(config, options.duration, problem, file)
     return Outcome()
 
 

@@ -189,7 +189,8 @@ class Hands:
             "source": self._sources.active,
             "knob": _wiper_report(self._knob),
             "learnt": self.learnt != Learnt(),
-            "learning": list(self.moved()) if self.learning else None,
+            "learning": self.learning,
+            "moved": list(self.moved()),
         }
         if self._expression is not None:
             shown["expression"] = _wiper_report(self._expression)

@@ -13,6 +13,7 @@ from pathlib import Path
 from device.processes.control import ControlLoop
 from device.processes.control_report import LEARN_REQUEST, write_report
 from device.processes.journal import Journal
+from device.unit_config import FileChange
 
 LOOK_S = 0.1
 REPORT_S = 1.0
@@ -29,25 +30,26 @@ class Watch:
         notify: Callable[[], None] = lambda: None,
         *,
         config_problem: str = "",
+        file: FileChange | None = None,
         notes: tuple[str, ...] = (),
     ) -> None:
         """``notify`` tells the service manager that the loop turns; it is called at each look.
 
         ``config_problem`` is why ``pedal.toml`` could not be used, ``notes`` what else was found
-        at the start; both are shown for as long as the process runs.
+        at the start; both are shown for as long as the process runs, which is until ``file`` has
+        changed where it could not be used.
         """
         self._report = report
         self._request = report.with_name(LEARN_REQUEST)
         self._journal = journal
         self._notify = notify
         self._config_problem = config_problem
+        self._file = file
         self._notes = notes
         self._look_s = self._report_s = float("-inf")
         self._noticed: tuple[object, ...] = ()
         self._told: set[str] = set()
         self._unwritten = ""
-        self._turn_s = 0.0
-        self._longest_turn_s = 0.0
 
     def turn(self, loop: ControlLoop, now_s: float, changed: bool) -> None:
         """Look, where that is due or the states decided something new."""
@@ -66,6 +68,9 @@ class Watch:
             self._noticed, self._report_s = noticed, now_s
             problems = self._problems(loop)
             self._tell_problems(problems)
+            if self._config_problem and self._file is not None and self._file.changed():
+                self._journal.say("pedal.toml has changed; starting again with it", "notice")
+                raise SystemExit(0)
             self._write(loop, now_s, problems)
 
     def finish(self, loop: ControlLoop) -> None:

@@ -20,6 +20,7 @@ from device.processes.link import connect
 from device.processes.realtime import end_on_signals, go_realtime
 from device.script import Script, there_and_back
 from device.states import Limits
+from device.unit_config import FileChange
 
 _BELOW_AUDIO = 10
 """Real-time priorities between ``audio`` and ``control``: the sound goes first."""
@@ -28,11 +29,17 @@ _PERIODS_STOPPED = 3
 _NO_HEATER_BELOW_C = -273.15
 
 
-def run_control(config: Config, duration_s: float | None = None, problem: str = "") -> None:
+def run_control(
+    config: Config,
+    duration_s: float | None = None,
+    problem: str = "",
+    file: FileChange | None = None,
+) -> None:
     """Follow hands and feet until the end of time or of the process.
 
-    A script without an end takes ``duration_s`` from A to B and back. ``problem`` is why
-    ``pedal.toml`` could not be used: ``config`` is then the defaults, and the relay stays down.
+    Where no script is written one takes ``duration_s`` from A to B and back. ``problem`` is why
+    ``pedal.toml`` could not be used: ``config`` is then the defaults, the relay stays down, and
+    the process ends when ``file`` has changed.
     """
     script = config.script()
     if script is None:
@@ -47,13 +54,15 @@ def run_control(config: Config, duration_s: float | None = None, problem: str = 
     notes: list[str] = []
     before = kept(config.control_state)
     hands = _hands(config, side, before, notes)
-    watch = Watch(config.control_state, journal, config_problem=problem, notes=tuple(notes))
+    watch = Watch(
+        config.control_state, journal, config_problem=problem, file=file, notes=tuple(notes)
+    )
     audio = config.table.audio
     loop = ControlLoop(
         side.clock,
         hands,
         Feet(
-            Part("footswitch", side.footswitch, pin=True),
+            Part("footswitch", side.footswitch, needed=False, pin=True),
             script,
             config.first_preset,
             preset=before.preset,
@@ -82,7 +91,7 @@ def _hands(config: Config, side: ControlSide, before: Kept, notes: list[str]) ->
     table, folder = config.table, learnt_folder(config)
     channel = table.midi.channel
     return Hands(
-        Part("knob", side.knob),
+        Part("knob", side.knob, needed=False),
         None if side.expression is None else Part("expression", side.expression, needed=False),
         None if side.midi is None else Part("midi", side.midi, needed=False),
         learnt=read_learnt(folder, notes),
