@@ -97,7 +97,7 @@ class States:
         facts = self._facts(inputs)
         row = decide(facts)
         sounds = now_s - self._silent_s >= self.limits.settle_s and inputs.audio in SOUNDING
-        relay = row.relay and sounds and facts.settled
+        relay = row.relay and sounds
         if facts.cold == HELD:
             self._sounded = False  # what comes back from the cold may be wet
         elif relay:

@@ -137,6 +137,12 @@ def test_a_lost_surface_sensor_ends_the_heating_though_zones_are_read() -> None:
     assert "surface sensor lost" in decision.warnings
 
 
+def test_hot_air_inside_ends_the_heating() -> None:
+    run = Run()
+    assert run(1, module(-10, air_c=20.0)).heater
+    assert not run(TURN_S, module(-10, air_c=LIMITS.heater_max_c + 1.0)).heater
+
+
 def test_zones_count_as_warmer_than_the_board_by_their_own_heat() -> None:
     zone_c = LIMITS.heater_below_c + LIMITS.self_heating_k - 1.0
     assert Run()(2, module(zone_c)).heater
@@ -152,6 +158,15 @@ def test_audio_that_dies_is_a_fault_until_it_has_settled() -> None:
     assert (back.state, back.relay) == ("fault", False)
     settled = run(LIMITS.settle_s, module(30), "loading")
     assert (settled.state, settled.relay) == ("ready", True)
+
+
+@pytest.mark.parametrize(("audio", "faults"), [("dead", ()), ("playing", ("audio frozen",))])
+def test_the_very_next_turn_drops_the_relay(audio: Audio, faults: tuple[str, ...]) -> None:
+    run = Run()
+    same = module(30)
+    assert run(5, same).relay
+    told = Inputs(run.now_s + 0.002, same, audio, frozenset(faults))
+    assert not run.states.step(told).relay
 
 
 def test_audio_that_never_comes_is_a_fault() -> None:

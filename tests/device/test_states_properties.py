@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.states import AUDIO, CEILINGS, Decision, Inputs, Limits, States, Temperatures
@@ -44,6 +44,7 @@ def outcomes(decision: Decision) -> dict[str, bool]:
     }
 
 
+@settings(deadline=None)
 @given(ANYTHING)
 def test_relay_and_heater_are_safe_whatever_is_read(
     steps: Sequence[tuple[float, Temperatures, Audio, frozenset[str]]],
@@ -78,6 +79,7 @@ def test_relay_and_heater_are_safe_whatever_is_read(
     ("lowest_c", "highest_c", "hysteresis_k"),
     [(-45.0, 30.0, LIMITS.cold_hysteresis_k), (60.0, 105.0, LIMITS.hot_hysteresis_k)],
 )
+@settings(deadline=None)
 @given(data=st.data())
 def test_nothing_goes_to_and_fro_without_the_hysteresis_and_the_confirmation(
     lowest_c: float, highest_c: float, hysteresis_k: float, data: st.DataObject
@@ -106,6 +108,7 @@ def test_nothing_goes_to_and_fro_without_the_hysteresis_and_the_confirmation(
         last = now
 
 
+@settings(deadline=None)
 @given(
     st.floats(-45.0, 104.0),
     st.lists(st.floats(0.0, 1.0), min_size=1, max_size=60),
@@ -123,6 +126,7 @@ def test_noise_within_the_hysteresis_changes_the_state_once_at_most(
     assert sum(a != b for a, b in itertools.pairwise(settled)) <= 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(LIMITS.warm_from_c, 110.0), min_size=2, max_size=20))
 def test_the_ceiling_falls_as_temperature_rises_and_rises_as_it_falls(
     zones_c: Sequence[float],
@@ -137,6 +141,7 @@ def test_the_ceiling_falls_as_temperature_rises_and_rises_as_it_falls(
         assert levels == sorted(levels, reverse=order[0] <= order[-1])
 
 
+@settings(deadline=None)
 @given(st.floats(-60.0, LIMITS.hold_below_c - 0.01), st.integers(1, 100))
 def test_every_cold_is_held_and_heated(zone_c: float, turns: int) -> None:
     states = States(LIMITS)

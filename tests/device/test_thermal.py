@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.states.heater import NO_EFFECT, TOO_FAST, Heater
@@ -37,12 +37,20 @@ def test_ladder_follows_only_what_stood_for_the_whole_time() -> None:
     assert ladder.update(4.0, 16.5) == 2  # within the hysteresis
     assert ladder.update(5.0, 15.9) == 2
     assert ladder.update(6.0, 15.9) == 1
+    assert ladder.update(7.0, -5.0) == 1
+    assert ladder.update(7.5, 35.0) == 1
+    assert ladder.update(8.0, 25.0) == 1
+    assert ladder.update(8.5, 25.0) == 2
+    assert ladder.update(9.0, -5.0) == 2
+    assert ladder.update(9.5, 9.0) == 2
+    assert ladder.update(10.0, -5.0) == 1  # all of them were below 16, not all below 6
 
 
 def test_ladder_believes_the_first_value_at_once() -> None:
     assert Ladder((10.0, 20.0), 4.0, 1.0).update(0.0, 25.0) == 2
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0.01, 2.0), st.floats(-20.0, 60.0)), min_size=1))
 def test_ladder_never_chatters(steps: list[tuple[float, float]]) -> None:
     thresholds, hysteresis, confirm_s = (10.0, 20.0, 30.0), 4.0, 1.0
@@ -91,6 +99,7 @@ def test_dew_and_frost_points(air_c: float, humidity_percent: float, expected_c:
     assert dew_point_c(air_c, humidity_percent) == pytest.approx(expected_c, abs=0.15)
 
 
+@settings(deadline=None)
 @given(st.floats(-90.0, 150.0), st.floats(0.0, 110.0))
 def test_a_dew_point_is_finite_wherever_a_reading_is_believed(
     air_c: float, humidity: float
@@ -152,6 +161,23 @@ def test_a_cold_that_is_stronger_than_the_heater_is_no_fault_of_the_heater() -> 
     assert sum(history) > 0.6 * len(history)
 
 
+def test_the_proof_by_cooling_counts_from_the_warmest_and_waits_for_the_pause() -> None:
+    heater = Heater(LIMITS)
+    begin_s = LIMITS.heater_window_s
+    assert heater.step(0.0, -10.0, -10.0)
+    assert not heater.step(begin_s, -10.0, -10.0)
+    assert not heater.step(begin_s + 5.0, -9.6, -9.6)  # heat that was still on its way
+    assert not heater.step(begin_s + 10.0, -10.7, -10.7)  # proven, but the pause is not over
+    assert heater.step(begin_s + LIMITS.heater_pause_s, -10.7, -10.7)
+
+
+def test_what_is_not_allowed_ends_the_heating_at_once() -> None:
+    heater = Heater(LIMITS)
+    assert heater.step(0.0, -20.0, -20.0)
+    assert not heater.step(0.5, -20.0, -20.0, allowed=False)
+    assert not heater.step(1.0, -20.0, -20.0)
+
+
 def test_a_frozen_sensor_ends_the_heating() -> None:
     heater, history = heat(Plant(air_c=-20.0), minutes=30, read=lambda board_c: -10.0)
     assert heater.fault == NO_EFFECT
@@ -199,4 +225,5 @@ def test_dew_asks_for_heat_above_the_thermostat_but_not_above_the_limit() -> Non
     heater = Heater(LIMITS)
     assert not heater.step(0.0, 20.0, 20.0)
     assert heater.step(1.0, 20.0, 20.0, damp=True)
+    assert heater.step(1.5, 20.0, 20.0, damp=True)
     assert not heater.step(2.0, 20.0, LIMITS.heater_max_c + 1.0, damp=True)
