@@ -33,25 +33,23 @@ STATES: dict[str, Pattern] = {
 }
 """What the status LED shows in each state while the sound is neither bypassed nor muted."""
 
+INTERFACE_CODE = 1
 CODES: dict[str, int] = {
-    "audio": 1,
-    "interface": 1,
+    "audio": INTERFACE_CODE,
+    "interface": INTERFACE_CODE,
     "knob": 2,
     "expression": 2,
     "midi": 2,
     "footswitch": 3,
-    "sensor": 4,
-    "sensors": 4,
-    "temperature": 4,
+    "dew": 4,
     "heater": 4,
+    "sensor": 4,
+    "temperatures": 4,
     "preset": 5,
-    "presets": 5,
-    "config": 5,
-    "engine": 6,
     "studio": 6,
     "disk": 7,
 }
-"""Flashes of the fault LED by the first word of a fault's name; 8 for any other."""
+"""Flashes of the fault LED by a word of the fault's name; 8 for any other."""
 OTHER_CODE = 8
 
 _FLASH_S = 0.15
@@ -96,6 +94,8 @@ def fault_pattern(shown: Shown) -> Pattern:
         return OTHERWISE
     if shown.state == "fault":
         return ON
+    if shown.state == "ready" and not shown.loading:  # nothing loads: it waits for an interface
+        return code_pattern(INTERFACE_CODE)
     if shown.faults:
         return code_pattern(min(code(fault) for fault in shown.faults))
     if shown.state == "hot":
@@ -106,8 +106,9 @@ def fault_pattern(shown: Shown) -> Pattern:
 
 
 def code(fault: str) -> int:
-    """How often the fault LED flashes for it."""
-    return CODES.get(fault.partition(" ")[0].lower(), OTHER_CODE)
+    """How often the fault LED flashes for it, told from the name before a colon."""
+    words = fault.partition(":")[0].split()
+    return min((CODES[word] for word in words if word in CODES), default=OTHER_CODE)
 
 
 def code_pattern(flashes: int) -> Pattern:

@@ -23,7 +23,8 @@ LONG_S = 40.0
 TOLD_APART = {
     "hold": Shown("hold"),
     "warm-up": Shown("warm-up"),
-    "ready": Shown("ready"),
+    "ready, presets loading": Shown("ready", loading=True),
+    "ready, no interface": Shown("ready"),
     "play": Shown("play"),
     "bypass": Shown("play", bypass=True),
     "mute": Shown("play", mute=True),
@@ -74,7 +75,27 @@ def flashes(pattern: tuple[float, ...]) -> int:
     return len(pattern) // 2
 
 
-@pytest.mark.parametrize(("fault", "count"), [("audio frozen", 1), ("knob dead", 2), ("odd", 8)])
+FAULTS = {
+    "knob dead": 2,
+    "expression missing": 2,
+    "midi missing": 2,
+    "footswitch stuck": 3,
+    "footswitch missing": 3,
+    "no temperatures": 4,
+    "surface sensor lost": 4,
+    "heater has no effect": 4,
+    "heater sensor implausible": 4,
+    "dew": 4,
+    "preset broken: 1 of 8": 5,
+    "studio engine absent": 6,
+    "disk full": 7,
+    "status LED missing": 8,
+    "wrong pin: knob: disk": 8,
+}
+"""What the control process and the states call what is wrong."""
+
+
+@pytest.mark.parametrize(("fault", "count"), FAULTS.items())
 def test_a_fault_is_counted_by_flashes(fault: str, count: int) -> None:
     assert code(fault) == count
     assert flashes(code_pattern(count)) == count
