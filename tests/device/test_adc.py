@@ -51,7 +51,7 @@ class Bus:
         self.chip = chip
         self.line: int | None = None
         self.error: OSError | None = None
-        self.transfers = 0
+        self.transfers = self.opens = 0
         self.devices: list[Any] = []
 
     def SpiDev(self) -> Any:  # noqa: N802
@@ -63,6 +63,7 @@ class Bus:
 
             def open(self, number: int, select: int) -> None:
                 assert (number, select) == (0, 0)
+                bus.opens += 1
                 if bus.error is not None:
                     raise bus.error
                 bus.devices.append(self)
@@ -157,7 +158,7 @@ def test_a_device_that_was_withdrawn_is_opened_again_but_not_at_every_turn() -> 
     for turn in range(500):
         with pytest.raises(OSError):
             knob.read(turn * POLL_S)
-    assert bus.devices[0].closed and len(bus.devices) == 1
+    assert bus.devices[0].closed and bus.opens <= 1 + 2
     bus.error = None
     for turn in range(500, 1100):
         try:

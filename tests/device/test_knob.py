@@ -41,6 +41,7 @@ def test_a_position_survives_the_way_to_raw_and_back(
 ) -> None:
     ends = KnobRange(high, low) if reversed_ else KnobRange(low, high)
     assert ends.position(ends.raw(position)) == pytest.approx(position, abs=1e-8)
+    assert ends.position(ends.raw(0.0)) == 0.0 and ends.position(ends.raw(1.0)) == 1.0
 
 
 @given(st.floats(0.0, 0.4), st.floats(0.6, 1.0), st.floats(-0.2, 1.0))
@@ -201,6 +202,26 @@ def test_a_knob_turned_while_open_is_glided_to_when_it_is_back() -> None:
     steps = [b - a for a, b in pairwise(back)]
     assert min(steps) >= 0.0 and max(steps) < 0.01
     assert back[-1] == pytest.approx(0.9) and condition(knob) == "good"
+
+
+def test_a_knob_that_opens_in_a_turn_is_found_where_the_turn_ended() -> None:
+    knob = at(0.6)
+    feed(knob, lambda _: raw_from_position(0.6), 0.2)
+    feed(knob, lambda _: raw_from_position(0.3), 0.008)
+    feed(knob, lambda _: math.nan, 0.2)
+    assert knob.position == pytest.approx(0.6)
+    feed(knob, lambda _: raw_from_position(0.3), 1.0)
+    assert knob.position == pytest.approx(0.3)
+
+
+def test_an_intermittent_contact_does_not_flicker_between_conditions() -> None:
+    contact = random.Random(3)
+    knob = at(0.5)
+    seen = []
+    for _ in range(5000):
+        knob.update(math.nan if contact.random() < 0.2 else raw_from_position(0.5))
+        seen.append(knob.condition)
+    assert sum(a != b for a, b in pairwise(seen)) == 1 and seen[-1] == "open"
 
 
 def test_a_dead_bus_holds_and_is_told_from_an_end_and_from_an_open_wiper() -> None:
