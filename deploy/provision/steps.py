@@ -1,0 +1,47 @@
+"""The table: everything between a bare machine and a playing pedal, in order."""
+
+from deploy.provision import board, code, host, isolation, settings
+from deploy.provision.step import Step
+
+STEPS = (
+    Step("Debian packages", host.packages_missing, host.install_packages),
+    Step("user and groups", host.user_missing, host.make_user),
+    Step("code", code.code_missing, code.copy_code, needless=code.is_its_own_source),
+    Step("environment", code.environment_missing, code.make_environment),
+    Step("registration", code.registration_missing, code.register),
+    Step("bytecode", code.bytecode_missing, code.compile_code),
+    Step("pedal.toml", settings.config_missing, settings.put_config),
+    Step("presets", settings.presets_missing, settings.put_presets),
+    Step("units and settings", host.files_missing, host.put_files),
+    Step("folders", host.folders_missing, host.make_folders),
+    Step(
+        "processors",
+        isolation.affinity_missing,
+        isolation.set_affinity,
+        needless=isolation.needs_no_cpus,
+    ),
+    Step(
+        "kernel command line",
+        isolation.command_line_missing,
+        isolation.set_command_line,
+        needless=isolation.has_no_extlinux,
+    ),
+    Step(
+        "real-time kernel",
+        board.realtime_kernel_missing,
+        needless=board.not_running,
+        advice=True,
+    ),
+    Step(
+        "power mode",
+        board.power_mode_missing,
+        board.set_power_mode,
+        needless=board.not_a_running_jetson,
+        advice=True,
+    ),
+    Step("converter's bus", board.bus_missing, needless=board.not_running),
+    Step("pins", board.pins_missing, needless=board.not_running),
+    Step("interface", board.card_missing, needless=board.not_running, advice=True),
+    Step("ways of the knob", settings.ways_missing, settings.find_ways, advice=True),
+    Step("services", host.services_missing, host.enable_services),
+)
