@@ -6,7 +6,6 @@ No file is edited: learn mode (footswitch held, or ``python -m device learn``) f
 
 import json
 import os
-import tempfile
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
@@ -17,7 +16,6 @@ from typing import Any, ClassVar
 from device.boards.board import MidiEvent
 from device.knob.range import DEFAULT, KnobRange
 from models.errors import PurgaError
-from models.replace import sync_folder
 
 MOVED = 0.3
 """Part of the whole travel that a control must cover to be learnt: less was a touch."""
@@ -161,6 +159,11 @@ def read_learnt(folder: Path | None = None, notes: list[str] | None = None) -> L
 
 def write_learnt(learnt: Learnt, folder: Path | None = None) -> Path:
     """Keep it, whole or not at all, on the disk when this returns. Raises ``LearntError``."""
+    # Needed once in a pedal's life; loading them would make every start wait.
+    import tempfile
+
+    from models.replace import sync_folder
+
     file = (folder or state_folder()) / FILE
     content = json.dumps(_plain(learnt), indent=2) + "\n"
     temporary = None
