@@ -50,7 +50,7 @@ def test_nothing_there_is_no_error(found: SysfsSensors) -> None:
 
 def test_zones_below_zero_are_read_by_their_type(tree: Tree, found: SysfsSensors) -> None:
     tree.zone(0, "cpu-thermal", -40000)
-    tree.zone(1, "tj-thermal", -38500)
+    tree.zone(2, "tj-thermal", -38500)
     tree.zone(10, "soc0-thermal", -39000)
     reading = found.read(0.0)
     assert (reading.coldest_c, reading.hottest_c) == (-40.0, -38.5)
@@ -88,6 +88,23 @@ def test_a_zone_that_fails_to_read_raises_nothing(
     assert reading.unreadable == ("cpu-thermal", "gpu-thermal")
     monkeypatch.undo()
     assert found.read(2.0).coldest_c == 40.0
+
+
+def test_a_device_that_was_away_is_read_from_its_new_file(
+    tree: Tree, found: SysfsSensors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree.zone(0, "cpu-thermal", 41000)
+    found.read(0.0)
+
+    def fail(*_: object) -> bytes:
+        raise OSError(19, "No such device")
+
+    with monkeypatch.context() as away:
+        away.setattr(os, "pread", fail)
+        found.read(1.0)
+    (tree.root / "class/thermal/thermal_zone0/temp").unlink()
+    tree.zone(0, "cpu-thermal", 42000)
+    assert found.read(2.0).coldest_c == 42.0
 
 
 def test_zones_of_one_type_are_told_apart(tree: Tree, found: SysfsSensors) -> None:
@@ -147,16 +164,17 @@ def test_a_bare_iio_thermometer_is_the_surface_and_is_found_again(
     tree: Tree, found: SysfsSensors
 ) -> None:
     tree.zone(0, "cpu-thermal", 20000)
-    old, new = (tree.root / f"bus/iio/devices/iio:device{number}" for number in (0, 1))
     tree.put("bus/iio/devices/iio:device0/in_temp_input", 5000)
     assert found.read(0.0).surface_c == 5.0
-    (old / "in_temp_input").write_text("", "utf-8")
+    gone = tree.root / "bus/iio/devices/iio:device0"
+    (gone / "in_temp_input").write_text("", "utf-8")
     assert found.read(1.0).surface_c is None
-    old.rename(new)
-    (new / "in_temp_input").write_text("6000\n", "utf-8")
-    (tree.root / "class/thermal/thermal_zone0/temp").write_text("21000\n", "utf-8")
+    (gone / "in_temp_input").unlink()
+    gone.rmdir()
+    tree.put("bus/iio/devices/iio:device1/in_temp_input", 6000)
+    assert found.read(2.0).surface_c is None
     reading = found.read(1.0 + SEARCH_S)
-    assert (reading.surface_c, reading.coldest_c) == (6.0, 21.0)
+    assert (reading.surface_c, reading.coldest_c) == (6.0, 20.0)
 
 
 def test_power_of_named_rails(tree: Tree, found: SysfsSensors) -> None:

@@ -196,6 +196,14 @@ def test_a_sensor_that_warms_faster_than_any_heater_ends_the_heating() -> None:
     assert heater.step(45.0 + LIMITS.heater_retry_s, -20.0, -20.0, -20.0)
 
 
+def test_a_rise_counts_from_the_dip_before_it() -> None:
+    heater = Heater(LIMITS)
+    assert heater.step(0.0, -20.0, -20.0, -20.0)
+    assert heater.step(10.0, -30.0, -30.0, -30.0)
+    assert not heater.step(20.0, -14.0, -14.0, -14.0)
+    assert heater.fault == TOO_FAST
+
+
 def test_a_fault_ends_with_the_first_rise_of_a_later_try() -> None:
     plant = Plant(air_c=-20.0, heater_w=0.0)
     heater, _ = heat(plant, minutes=60)
