@@ -5,6 +5,12 @@ from dataclasses import dataclass, fields
 
 from device.errors import ConfigError
 
+SHUTDOWN_C = 104.5
+"""Where Orin NX and Nano shut down."""
+
+HEATED_PARTS_C = 70.0
+"""The lowest upper rating among the parts that the heater may heat: commercial grade."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -81,6 +87,16 @@ class Limits:
         self._ascend("stage_from_c", "crossfade_from_c", 0.0)
         self._ascend("crossfade_from_c", "bypass_from_c", 0.0)
         self._ascend("heater_below_c", "heater_max_c", self.cold_hysteresis_k)
+        if self.bypass_from_c >= SHUTDOWN_C:
+            raise ConfigError(
+                f"[temperature] bypass_from_c = {self.bypass_from_c:g} must be below "
+                f"{SHUTDOWN_C:g}, where the module shuts down."
+            )
+        if self.heater_max_c > HEATED_PARTS_C:
+            raise ConfigError(
+                f"[temperature] heater_max_c = {self.heater_max_c:g} must not be above "
+                f"{HEATED_PARTS_C:g}, what commercial parts endure."
+            )
         if self.heater_trial_s < self.heater_pause_s:
             raise ConfigError("[temperature] heater_trial_s must be at least heater_pause_s.")
 

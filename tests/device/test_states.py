@@ -259,6 +259,8 @@ def test_transitions_are_bounded_and_say_why() -> None:
         ({"stage_from_c": 93.0}, "crossfade_from_c"),
         ({"bypass_from_c": 90.0}, "bypass_from_c"),
         ({"heater_below_c": 48.0}, "heater_max_c"),
+        ({"bypass_from_c": 104.5}, "bypass_from_c"),
+        ({"heater_max_c": 71.0}, "heater_max_c"),
         ({"hot_hysteresis_k": 0.0}, "hot_hysteresis_k"),
         ({"confirm_s": -1.0}, "confirm_s"),
         ({"warm_from_c": float("nan")}, "warm_from_c"),
