@@ -1,5 +1,6 @@
 """What many tests need: where real audio lies, and a guitar made on the spot."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,10 +23,16 @@ def shared_audio() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What presets keep goes into a folder of this run, for commands that tests start too."""
+    """What presets keep goes into a folder of this run, for commands that tests start too.
+
+    Processes that share the run (pytest-xdist) share it: what one has searched, all have found.
+    """
+    run = tmp_path_factory.getbasetemp()
+    cache = (run.parent if "PYTEST_XDIST_WORKER" in os.environ else run) / "cache"
+    cache.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("CACHE_DIRECTORY", raising=False)
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_CACHE_HOME", str(cache))
         yield
 
 
