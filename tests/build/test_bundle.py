@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+import build.windows
 from build.__main__ import main
 from build.windows import encoder_feeds
 from build.work import Work
@@ -244,7 +245,9 @@ def full(tmp_path_factory: pytest.TempPathFactory, phrase: str) -> Bundle:
     folder = tmp_path_factory.mktemp("full")
     file, _ = checkpoint(folder, OFFICIAL)
     few = ("--windows", "2")
-    assert main(arguments(file, phrase, folder / "out", *few, "--leave", *LEFT)) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build.windows, "KEPT_BACK", 2)
+        assert main(arguments(file, phrase, folder / "out", *few, "--leave", *LEFT)) == 0
     file.unlink()
     return read_bundle(folder / "out")
 

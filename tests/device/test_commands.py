@@ -20,6 +20,7 @@ from models.stage.model import STAGE_FILE
 from models.units import Audio, rms_dbfs
 from tests.conftest import ROOT
 from tests.device.test_nam_block import linear
+from tests.models.nam_reference import make
 
 PRESET = str(bundled_presets()[0])
 
@@ -348,7 +349,18 @@ def _child(parent: int, name: str) -> int:
     return 0
 
 
-def test_bench_gives_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def small_capture(seed: int) -> dict[str, object]:
+    layer = {"input_size": 1, "condition_size": 1, "channels": 2, "head_size": 1, "kernel_size": 3}
+    more = {"dilations": [1, 2], "activation": "Tanh", "gated": False, "head_bias": True}
+    config = {"layers": [layer | more], "head": None, "head_scale": 0.5}
+    return {**make("WaveNet", config, seed), "sample_rate": 48000}
+
+
+def test_bench_gives_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On small captures: between two standard ones the search for a way takes most of the time."""
+    monkeypatch.setattr("device.tools.bench.standard_capture", small_capture)
     file = tmp_path / "bench.json"
     assert main(["bench", "--seconds", "0.1", "--json-file", str(file)]) == 0
     assert "p99" in capsys.readouterr().out
