@@ -1,0 +1,1 @@
+"""Tests of shipping: provisioning and the units."""
