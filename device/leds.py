@@ -6,7 +6,8 @@ that a restart of the process does not change the rhythm.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+
+from device.plain import dataclass
 
 Pattern = tuple[float, ...]
 """Durations in s, on and off by turns, beginning with on, repeated for ever; ``()`` is off and
@@ -32,6 +33,8 @@ STATES: dict[str, Pattern] = {
     "fault": OFF,
 }
 """What the status LED shows in each state while the sound is neither bypassed nor muted."""
+SOUNDING = ("warm-up", "ready", "play", "hot")
+"""States in which the guitar goes through the pedal."""
 
 INTERFACE_CODE = 1
 CODES: dict[str, int] = {
@@ -57,7 +60,7 @@ _GAP_S = 0.25
 _PAUSE_S = 1.6
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Shown:
     """What the player is told. ``faults`` are names such as "knob dead"."""
 
@@ -78,12 +81,12 @@ def status_pattern(shown: Shown) -> Pattern:
     """What the status LED shows: learning before mute before bypass before the state."""
     if shown.learn:
         return EVEN
-    if shown.state in ("play", "hot"):
+    if shown.state in SOUNDING:
         if shown.mute:
             return EVEN
         if shown.bypass:
             return BLIP
-        if shown.loading:
+        if shown.loading and shown.state != "warm-up":
             return WINK
     return STATES.get(shown.state, OFF)
 

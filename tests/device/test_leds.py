@@ -116,8 +116,12 @@ def test_a_fault_that_stops_the_sound_stands_still() -> None:
 
 
 def test_bypass_and_mute_are_shown_only_where_there_is_sound() -> None:
-    for state in ("hold", "warm-up", "ready", "fault"):
+    for state in ("hold", "fault"):
         assert status_pattern(Shown(state, bypass=True, mute=True)) == STATES[state]
+    for state in ("warm-up", "ready", "play", "hot"):
+        muted, bypassed = Shown(state, bypass=True, mute=True), Shown(state, bypass=True)
+        assert status_pattern(muted) not in (STATES[state], status_pattern(bypassed))
+        assert status_pattern(bypassed) != STATES[state]
 
 
 def test_sound_is_a_steady_green() -> None:
