@@ -112,9 +112,9 @@ def _debian_sources() -> str:
     """The machine's own mirror of its own distribution, as lines of a sources.list."""
     origin = platform.freedesktop_os_release()["ID"].capitalize()
     line = "deb $(REPO_URI) $(RELEASE) $(COMPONENT)"
-    command = ["apt-get", "indextargets", "--format", line, "CREATED_BY: Packages"]
+    command = ["apt-get", "indextargets", "--format", line, "Created-By: Packages"]
     done = subprocess.run(
-        [*command, f"ORIGIN: {origin}"], capture_output=True, text=True, check=False
+        [*command, f"Origin: {origin}"], capture_output=True, text=True, check=False
     )
     lines = sorted(set(done.stdout.split("\n")) - {""})
     if done.returncode != 0 or not lines:

@@ -211,7 +211,7 @@ def _clock(bench: Bench) -> list[dict[str, Any]]:
     passed_s = time.monotonic() - start_s
     edges = [edge.time_s for edge in bench.scope.edges(RELAY_OFFSET)]
     longest_ms = 1000.0 * max(
-        (later - earlier for earlier, later in zip(edges, edges[1:], strict=False)),
+        (later - earlier for earlier, later in itertools.pairwise(edges)),
         default=passed_s,
     )
     after = bench.meters()

@@ -32,9 +32,7 @@ def run(bench: Bench) -> dict[str, Any]:
         start_s = time.monotonic()
         bench.temperature(celsius)
         marks.append(mark(start_s, f"{celsius:g} °C"))
-        bench.wait(
-            f"{state} at {celsius:g} °C", lambda: bench.control().get("state") == state, 10.0
-        )
+        bench.wait_for_state(state, 10.0)
         # A heater that was just off stays off for its pause; it is waited for.
         if heater:
             bench.wait("the heater", lambda: bool(_edges(bench, HEATER_OFFSET, 0.3)), 60.0)
