@@ -1,7 +1,6 @@
 """``pedal.toml``: which board, which interface, which presets, where the pedal keeps its files."""
 
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,6 +18,7 @@ from device.config_hardware import (
     SimulatedTable,
 )
 from device.errors import ConfigError
+from device.plain import dataclass, field
 from device.script import KnobFault, Script
 from device.states import Limits
 from device.table import Range, Size, read_table

@@ -6,9 +6,9 @@ carrier. A pin is the header's number (``pin = 29``) or any of gpiozero's names 
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+from device.plain import dataclass
 from device.script import FaultKind
 from device.table import Range, Size
 

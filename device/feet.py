@@ -13,8 +13,9 @@ wire, not a foot: what they did is taken back, and the switch is ignored until i
 """
 
 from collections import deque
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from device.plain import dataclass
 
 _CHATTER_PRESSES = 10
 

@@ -1,7 +1,8 @@
 """How a command of the pedal ended."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from device.plain import dataclass, field
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ edges, whatever the reason, and the contact falls off. ``Pump`` is the firmware'
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from device.boards.board import Output
+from device.plain import dataclass
 
 HALF_PERIOD_S = 0.010
 """Time between two edges of the pump line: 100 edges/s, 50 of them rising."""
@@ -63,7 +63,7 @@ class Pump:
         self.edges += 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Interval:
     """A time from ``start_s`` up to ``end_s`` during which the coil has current."""
 

@@ -2,8 +2,9 @@
 
 import bisect
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Literal
+
+from device.plain import dataclass
 
 FaultKind = Literal["stuck", "open", "noisy", "dead"]
 
@@ -31,7 +32,7 @@ class Script:
     """(time in s, index of the bank), times rising."""
     bypass: Sequence[tuple[float, bool]] = ()
     """(time in s, on or off), times rising."""
-    faults: Sequence[KnobFault] = field(default=())
+    faults: Sequence[KnobFault] = ()
 
     def position(self, now_s: float) -> float:
         """Where the knob is; before the first and after the last point it rests there."""

@@ -12,7 +12,6 @@ the kind that the data are, or raises ``ValueError`` with the end of a sentence.
 several keys is checked by the table's ``__post_init__``, which raises the same.
 """
 
-import dataclasses
 import math
 import types
 import typing
@@ -20,6 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar
 
+from device.plain import MISSING, Field, fields, is_record
 from device.toml_file import given, load_toml
 from models.errors import PurgaError
 
@@ -66,20 +66,17 @@ def _table(kind: type[TableT], data: object, place: str) -> TableT:
         except ValueError as problem:
             raise _ProblemError(place, str(problem)) from None
     hints = typing.get_type_hints(kind, include_extras=True)
-    fields = {
-        each.metadata.get("key", each.name): each
-        for each in dataclasses.fields(kind)  # type: ignore[arg-type]
-    }
+    known = _known(kind)
     for key in data:
-        if key not in fields:
+        if key not in known:
             what = "is not a key that exists here; check its spelling or remove it"
             raise _ProblemError(_inside(place, key), what)
     values = {
-        fields[key].name: _value(hints[fields[key].name], value, _inside(place, key))
+        known[key].name: _value(hints[known[key].name], value, _inside(place, key))
         for key, value in data.items()
     }
-    for name, each in fields.items():
-        if name not in data and each.default is each.default_factory is dataclasses.MISSING:
+    for name, each in known.items():
+        if name not in data and each.default is each.default_factory is MISSING:
             raise _ProblemError(_inside(place, name), "is missing; add it")
     try:
         return kind(**values)
@@ -87,6 +84,23 @@ def _table(kind: type[TableT], data: object, place: str) -> TableT:
         raise _ProblemError("", str(problem)) from None
     except ValueError as problem:
         raise _ProblemError(place, f"cannot be used: {problem}") from None
+
+
+def _known(kind: Any) -> Mapping[str, Field]:
+    """The fields of a table by their keys; it may be a record of either kind."""
+    if is_record(kind):
+        return {each.name: each for each in fields(kind)}
+    import dataclasses  # here, because processes that start fast have none of them
+
+    def own(default: object) -> object:
+        return MISSING if default is dataclasses.MISSING else default
+
+    return {
+        each.metadata.get("key", each.name): Field(
+            each.name, own(each.default), own(each.default_factory)
+        )
+        for each in dataclasses.fields(kind)
+    }
 
 
 def _inside(place: str, key: object) -> str:
@@ -113,7 +127,7 @@ def _value(hint: Any, value: object, place: str) -> Any:
             return value
         case _:
             return _array(arguments, bounds, value, place)
-    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+    if is_record(hint) or hasattr(hint, "__dataclass_fields__"):
         return _table(hint, value, place)
     return _plain(hint, bounds, value, place)
 

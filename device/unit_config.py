@@ -5,15 +5,18 @@ process goes on with the defaults, in bypass, says the sentence in the journal a
 and ends by itself once the file has changed, for the service manager to start it anew.
 """
 
-import argparse
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from device.config import Config, load_config
 from device.errors import ConfigError
 
+if TYPE_CHECKING:
+    import argparse
 
-def unit_config(options: argparse.Namespace) -> tuple[Config, str]:
+
+def unit_config(options: "argparse.Namespace") -> tuple[Config, str]:
     """The configuration, and why the file could not be used; empty where it could.
 
     Raises ``ConfigError`` where no service manager waits for the process (``NOTIFY_SOCKET``).

@@ -5,7 +5,6 @@ arrays.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from device.boards.board import (
@@ -21,6 +20,7 @@ from device.boards.board import (
 from device.boards.live import RealClock
 from device.config import Config
 from device.errors import ConfigError
+from device.plain import dataclass
 from device.script import Script
 
 if TYPE_CHECKING:

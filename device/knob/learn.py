@@ -9,12 +9,12 @@ import os
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from device.boards.board import MidiEvent
 from device.knob.range import DEFAULT, KnobRange
+from device.plain import dataclass
 from models.errors import PurgaError
 
 MOVED = 0.3

@@ -1,6 +1,6 @@
 """Where a knob's ends are: from a raw reading, a fraction of the reference, to a position."""
 
-from dataclasses import dataclass
+from device.plain import dataclass
 
 END_ZONE = 0.015
 """Part of the travel at each end that counts as the end.

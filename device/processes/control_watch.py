@@ -7,9 +7,9 @@ once a second and when something a player would notice has changed.
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
+from device.plain import asdict
 from device.processes.control import ControlLoop
 from device.processes.control_report import LEARN_REQUEST, write_report
 from device.processes.journal import Journal

@@ -1,13 +1,13 @@
 """What the control process does from its start to its end."""
 
 import gc
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from device.boards.open import ControlSide, open_control_side
 from device.config import Config
 from device.knob.learn import read_learnt, state_folder
+from device.plain import replace
 from device.processes.control import AUDIO_STOPPED_S, ControlLoop
 from device.processes.control_feet import Feet
 from device.processes.control_hands import Hands

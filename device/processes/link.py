@@ -17,11 +17,11 @@ import contextlib
 import os
 import socket
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 
 from device.engine_kinds import Ceiling
 from device.errors import LinkError
+from device.plain import dataclass
 from device.processes.activation import passed_socket
 
 VERSION = 2
@@ -40,7 +40,7 @@ _ABSENT, _LOADING, _STUDIO, _STUDIO_ALIVE, _STUDIO_HEARD = 1, 2, 4, 8, 16
 _MOST_U16, _MOST_U32 = 0xFFFF, 0xFFFFFFFF
 
 
-@dataclass(slots=True)
+@dataclass
 class ControlState:
     """What ``control`` tells ``audio``, whole in every packet, so that losing one is harmless."""
 
@@ -84,7 +84,7 @@ class ControlState:
         return True
 
 
-@dataclass(slots=True)
+@dataclass
 class Heartbeat:
     """What ``audio`` tells ``control``: that its periods advance, and what it plays."""
 

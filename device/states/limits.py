@@ -1,9 +1,9 @@
 """Every figure the states decide by, with its reason; ``[temperature]`` of ``pedal.toml``."""
 
 import math
-from dataclasses import dataclass, fields
 
 from device.errors import ConfigError
+from device.plain import dataclass, fields
 
 SHUTDOWN_C = 104.5
 """Where Orin NX and Nano shut down."""

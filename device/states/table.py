@@ -1,8 +1,8 @@
 """The table of states: the first row that applies decides."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from device.plain import dataclass
 from device.states.values import Audio, Ceiling, State
 
 HELD, WARMING, WARM = 0, 1, 2

@@ -1,8 +1,9 @@
 """What the states are told and what they decide: values without behaviour."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from device.plain import dataclass, field
 
 State = Literal["hold", "warm-up", "ready", "play", "hot", "fault"]
 Audio = Literal["dead", "loading", "absent", "playing"]

@@ -1,12 +1,12 @@
 """The table of states, row by row, and what happens between the rows."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from device.errors import ConfigError
+from device.plain import replace
 from device.states import Decision, Inputs, Limits, States, Temperatures
 from device.states.table import markdown
 from device.states.values import Audio
@@ -18,7 +18,7 @@ TURN_S = 0.1
 def module(zone_c: float, **others: Any) -> Temperatures:
     """A module whose zones all read the same, and what other sensors read."""
     zones = Temperatures(coldest_c=zone_c, hottest_c=zone_c, zones={"tj-thermal": zone_c})
-    return dataclasses.replace(zones, **others)
+    return replace(zones, **others)
 
 
 class Run:
@@ -270,4 +270,4 @@ def test_transitions_are_bounded_and_say_why() -> None:
 )
 def test_limits_that_contradict_each_other_are_named(wrong: dict[str, float], key: str) -> None:
     with pytest.raises(ConfigError, match=key):
-        dataclasses.replace(LIMITS, **wrong)
+        replace(LIMITS, **wrong)

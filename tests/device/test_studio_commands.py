@@ -3,7 +3,6 @@
 import itertools
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,10 @@ import pytest
 import soundfile
 
 from device.__main__ import main
-from device.commands import status_lines
 from device.config import load_config
 from device.direction import found_direction
 from device.errors import PresetError
+from device.plain import replace
 from device.prepare import is_found
 from device.preset import read_preset
 from device.processes.engine_state import EngineState, read_state, write_state
@@ -22,6 +21,7 @@ from device.processes.meters import Meters, read_meters
 from device.processes.supervisor import PROCESSES
 from device.sound.morph.studio_feed import StudioFeed, timing_of
 from device.sound.player import Player
+from device.status import status_lines
 from device.studio import USUAL, read_studio
 from models.errors import ModelError
 from models.manifest import Bundle
