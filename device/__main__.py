@@ -125,6 +125,7 @@ def _bench(parser: argparse.ArgumentParser) -> None:
 
 def _status(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runtime", type=Path, metavar="FOLDER", help="the pedal's folder")
+    parser.add_argument("--watch", action="store_true", help="again each second, until Ctrl-C")
 
 
 Command = tuple[str, Callable[[argparse.ArgumentParser], None], str]
@@ -135,7 +136,7 @@ COMMANDS: dict[str, Command] = {
     "tone": ("a file through one tone of a preset", _tone, _OFFLINE),
     "morph": ("morph two recordings of one performance", _morph, _OFFLINE),
     "bench": ("what each block costs per period", _bench, _OFFLINE),
-    "status": ("live meters of a pedal that plays", _status, _OFFLINE),
+    "status": ("what a pedal that runs says of itself", _status, "device.status"),
     "audio": ("the audio process alone (a unit starts it)", _audio, _UNIT),
     "engine": ("the studio engine's process alone (a unit starts it)", _engine, _UNIT),
     "control": ("the control process alone (a unit starts it)", _control, _UNIT),

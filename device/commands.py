@@ -3,16 +3,13 @@
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from device.config import (
-    ENGINE_FILE,
     Config,
     StudioTable,
-    default_runtime,
     interface_level_dbu,
     load_config,
     studio_of,
@@ -20,8 +17,6 @@ from device.config import (
 from device.errors import ConfigError
 from device.outcome import Outcome
 from device.preset import read_preset
-from device.processes.engine_state import EngineState, read_state
-from device.processes.meters import COUNTERS, Reading, read_meters
 from device.script import Script, sweep
 from device.sound.morph import Studio
 from device.studio import StudioBundle, read_studio
@@ -156,76 +151,3 @@ def bench(options: argparse.Namespace) -> Outcome:
     if options.json_file is not None:
         bench_tool.write(result, options.json_file)
     return Outcome(bench_tool.table(result), result)
-
-
-def status(options: argparse.Namespace) -> Outcome:
-    """Show the live meters."""
-    folder = options.runtime or default_runtime()
-    reading = read_meters(folder / "meters")
-    state = read_state(folder / ENGINE_FILE)
-    figures = status_figures(reading)
-    engine = None if state is None else {**asdict(state), "resident_mib": state.resident_mib()}
-    return Outcome(status_lines(reading, state), {**figures, "engine": engine})
-
-
-def status_figures(reading: Reading) -> dict[str, object]:
-    """The meters as JSON-able values, with load percentiles in % of the period."""
-    percentiles = {f"load_p{p:g}_percent": reading.load_percentile(p) for p in (50, 99, 99.9)}
-    return {
-        **reading.values,
-        **percentiles,
-        "interface_lost_because": reading.message,
-        "resident_mib": reading.resident_mib(),
-    }
-
-
-def status_lines(reading: Reading, state: EngineState | None = None) -> list[str]:
-    """The meters as a table: values first, then what has been counted."""
-    values = reading.values
-    rate_hz = max(1, values["rate_hz"])
-    interface, blocks = values["interface_frames"], values["latency_frames"]
-    total = interface + blocks
-    resident = reading.resident_mib()
-    runs = f"process {values['pid']}, {resident:.0f} MiB resident" if resident else "not running"
-    lines = [
-        f"audio        {runs}" + ("" if resident else "; these are its last numbers"),
-        f"playing      preset {values['preset']}, position {values['position_ppm'] / 1e6:.3f}"
-        + f", knob {values['knob_ppm'] / 1e6:.3f}"
-        + (", scenes" if values["scenes"] else "")
-        + (", bypassed" if values["bypass"] else "")
-        + (", interface absent" if values["absent"] else ""),
-        f"latency      interface {interface} + preset {blocks} = {total} frames, "
-        f"{1000.0 * total / rate_hz:.2f} ms",
-        "load         "
-        + ", ".join(f"p{p:g} {reading.load_percentile(p):g} %" for p in (50, 99, 99.9))
-        + f" of {1000.0 * values['period_frames'] / rate_hz:.3f} ms",
-    ]
-    if reading.message:
-        lines.append(f"interface    last lost: {reading.message}")
-    lines += _studio_lines(values, state)
-    lines += [f"{values[name]:>12} {name}: {meaning}" for name, meaning in COUNTERS.items()]
-    return lines
-
-
-def _studio_lines(values: Mapping[str, int], state: EngineState | None) -> list[str]:
-    """What the studio engine does, where a preset plays it or its process runs."""
-    lines = []
-    if values["studio"]:
-        heard = "the studio sound" if values["studio_heard"] else "the stage engine in its place"
-        there = "there" if values["studio_alive"] else "absent"
-        reserve_ms = 1000.0 * values["studio_reserve_frames"] / max(1, values["rate_hz"])
-        lines.append(
-            f"studio       {heard} is heard; engine process {there}, reserve {reserve_ms:.1f} ms"
-        )
-    if state is not None:
-        resident = state.resident_mib()
-        runs = "not running" if resident is None else f"{resident:.0f} MiB resident"
-        lines += [
-            f"engine       {state.provider}, {state.precision}, {state.bundle}: process "
-            f"{state.pid}, {runs}",
-            f"             windows of {state.window_frames} frames each {state.hop_ms:.1f} ms: "
-            f"{state.windows}, {state.window_ms:.1f} ms each, {state.longest_ms:.1f} at most",
-            f"             presets {state.connections}, gaps {state.gaps}, foreign "
-            f"{state.foreign}, refused {state.refused}, NaN {state.nan_windows}",
-        ]
-    return lines

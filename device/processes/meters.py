@@ -7,7 +7,7 @@ may see a period's numbers half new, half old: they are for eyes, not for contro
 import mmap
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -138,8 +138,17 @@ class Reading:
         """Memory that the process which plays holds now, MiB; None when it no longer runs."""
         return resident_mib(self.values["pid"])
 
+    def since(self, before: "Reading | None") -> "Reading":
+        """This reading with the loads of the time since an earlier one; whole without one."""
+        if before is None or before.values["pid"] != self.values["pid"]:
+            return self
+        return replace(self, histogram=self.histogram - before.histogram)
+
     def load_percentile(self, percent: float) -> float:
-        """Upper edge of the bin that holds this percentile of load, % of the period."""
+        """Upper edge of the bin that holds this percentile of load, % of the period.
+
+        That of 100 is the highest load; all beyond 200 % counts as 200.5.
+        """
         total = int(self.histogram.sum())
         if total == 0:
             return 0.0
