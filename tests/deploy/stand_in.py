@@ -1,0 +1,76 @@
+"""What the units start in a test in the pedal's place: alive, and as long as it is told to be.
+
+It keeps what a process of the pedal promises its unit (READY=1, WATCHDOG=1, the passed socket),
+says once what its sandbox let it do, and ends at once with the code that ``/etc/purga/ROLE.exit``
+holds. Standard library only; runs as ``python -m device ROLE …``.
+"""
+
+import ctypes
+import errno
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+_MCL_CURRENT = 1
+
+
+def _allowed(attempt: Callable[[], object]) -> str:
+    try:
+        attempt()
+    except OSError as error:
+        return errno.errorcode.get(error.errno or 0, "?")
+    return "yes"
+
+
+def _lock_memory() -> None:
+    if ctypes.CDLL(None, use_errno=True).mlockall(_MCL_CURRENT) != 0:
+        raise OSError(ctypes.get_errno(), "mlockall")
+
+
+def _rights() -> dict[str, str]:
+    """What this process may do, by trying."""
+    tries: dict[str, Callable[[], object]] = {
+        "write runtime": lambda: Path(os.environ["RUNTIME_DIRECTORY"], "tried").write_text(""),
+        "write state": lambda: Path(os.environ["STATE_DIRECTORY"], "tried").write_text(""),
+        "write cache": lambda: Path(os.environ["CACHE_DIRECTORY"], "tried").write_text(""),
+        "write code": lambda: Path("tried").write_text(""),
+        "write settings": lambda: Path("/etc/purga/tried").write_text(""),
+        "write home": lambda: list(Path("/root").iterdir()),
+        "lock memory": _lock_memory,
+        "network": lambda: socket.socket(socket.AF_INET),
+    }
+    return {name: _allowed(attempt) for name, attempt in tries.items()}
+
+
+def main() -> int:
+    """Be alive."""
+    role = sys.argv[1] if "--preset" not in sys.argv else "degraded"
+    code = Path(f"/etc/purga/{role}.exit")
+    if code.exists():
+        return int(code.read_text())
+    passed = int(os.environ.get("LISTEN_FDS", "0"))
+    about = {
+        "role": role,
+        "pid": os.getpid(),
+        "user": os.getuid(),
+        "sockets": os.environ.get("LISTEN_FDNAMES", "") if passed else "",
+        "arguments": sys.argv[2:],
+        "rights": _rights(),
+    }
+    Path(os.environ["STATE_DIRECTORY"], f"{role}.json").write_text(json.dumps(about))
+    with Path(os.environ["STATE_DIRECTORY"], f"{role}.starts").open("a") as starts:
+        starts.write(f"{time.monotonic()}\n")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.connect(os.environ["NOTIFY_SOCKET"])
+        notify.send(b"READY=1")
+        while True:
+            notify.send(b"WATCHDOG=1")
+            time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
