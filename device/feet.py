@@ -185,7 +185,6 @@ class Gestures:
         self.fault = fault
         self._down = None
         self._held_s = 0.0
-        self._presses.clear()
         self._quiet_s = 0.0 if fault == "footswitch chatters" else None
 
     def _wish(self) -> _Wish:

@@ -135,6 +135,16 @@ def test_learning_ends_by_itself() -> None:
     assert foot.asked == (False, False, False, 0)
 
 
+def test_each_learning_has_its_whole_time() -> None:
+    foot = Foot()
+    for _ in range(2):
+        foot.press(5.1)
+        foot.wait(40.0)
+        assert foot.gestures.learn
+        foot.press(0.1)
+        foot.wait(0.5)
+
+
 def test_learning_can_be_ended_from_elsewhere() -> None:
     foot = Foot()
     foot.press(5.1)
@@ -185,6 +195,24 @@ def test_an_unreadable_switch_is_no_press_and_no_release() -> None:
     assert foot.gestures.fault is None
     foot.press()
     assert foot.asked == (False, False, False, 0)
+
+
+def test_a_press_after_an_unreadable_switch_is_a_first_one() -> None:
+    foot = Foot()
+    foot.press(0.05)
+    foot.read(None, 0.05)
+    foot.wait(0.05)
+    foot.press(0.1)
+    assert foot.asked == (False, False, False, 0)  # bypass, and back from it
+
+
+def test_of_several_quick_presses_only_the_stuck_one_is_taken_back() -> None:
+    foot = Foot()
+    for held_s in (0.1, 0.1, 10.1):
+        foot.press(held_s)
+        foot.wait(0.1)
+    assert foot.steps == [1, 1, -1]
+    assert foot.asked == (False, False, False, 1)
 
 
 def test_an_unreadable_switch_leaves_the_mute_to_be_ended() -> None:
@@ -257,13 +285,14 @@ def test_time_that_nobody_looked_at_is_not_held() -> None:
     assert foot.asked == (True, False, False, 0)
 
 
-def test_a_clock_that_jumps_back_does_not_hold() -> None:
+def test_a_clock_that_jumps_back_neither_holds_nor_lets_go() -> None:
     foot = Foot()
-    foot.press(0.1)
+    foot.press(0.5)
     foot.now_s -= 50.0
-    foot.press(0.1)
-    foot.wait(0.1)
+    foot.press(0.2)
     assert foot.asked == (True, False, False, 0)
+    foot.press(0.2)
+    assert foot.asked == (False, True, False, 0)
 
 
 def test_bypass_set_from_elsewhere_is_where_a_press_starts() -> None:

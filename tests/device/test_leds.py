@@ -92,6 +92,7 @@ FAULTS = {
     "disk full": 7,
     "status LED missing": 8,
     "wrong pin: knob: disk": 8,
+    "knob of the interface": 1,
 }
 """What the control process and the states call what is wrong."""
 
@@ -109,6 +110,13 @@ def test_a_fault_is_counted_by_flashes(fault: str, count: int) -> None:
 def test_of_several_faults_the_most_urgent_is_counted() -> None:
     shown = Shown("play", faults=("disk full", "knob dead", "preset broken"))
     assert fault_pattern(shown) == code_pattern(2)
+
+
+def test_a_spark_is_short_and_a_flash_leaves_time_to_count() -> None:
+    sparks = [status for status, _ in seen(Shown("play", bypass=True))]
+    assert 0 < sum(sparks) < 0.05 * len(sparks)
+    flashes_ = [fault for _, fault in seen(Shown("play", faults=("odd",)))]
+    assert 0 < sum(flashes_) < 0.4 * len(flashes_)
 
 
 def test_a_fault_that_stops_the_sound_stands_still() -> None:
