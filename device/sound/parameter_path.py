@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from device.engine_kinds import Ceiling
 from device.sound.block import Parameter, Resettable
 from device.sound.chain import ToneChain
 from device.sound.delay import Delay
@@ -118,6 +119,9 @@ class ParameterPath:
         """Rows of (where, what, frames): every block of the one chain, and the morph."""
         rows = [("both tones", block.label, block.latency_frames) for block in self.chain.blocks]
         return [*rows, ("morph", "parameters", 0)]
+
+    def limit(self, ceiling: Ceiling) -> None:
+        """There is no engine to leave out."""
 
     def process(self, source: Audio, positions: Positions, wet: Audio, dry: Audio) -> None:
         """Play one period ``(1, period_frames)``; see ``SoundPath.process``."""

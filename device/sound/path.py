@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from device.engine_kinds import Ceiling
 from device.sound.block import Resettable
 from device.sound.chain import ToneChain
 from device.sound.delay import Delay
@@ -110,6 +111,10 @@ class SoundPath:
             for block in chain.blocks
         ]
         return [*rows, ("morph", self.morph.kind, self.morph.latency_frames)]
+
+    def limit(self, ceiling: Ceiling) -> None:
+        """Play no costlier engine than ``ceiling``, at the same latency and without a click."""
+        self.morph.limit(ceiling)
 
     def process(self, source: Audio, positions: Positions, wet: Audio, dry: Audio) -> None:
         """Play one period of the guitar ``(1, period_frames)``.

@@ -1,10 +1,11 @@
 """Playing: a bank of prepared presets, the change between them, and bypass."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from device.engine_kinds import Ceiling
 from device.sound.block import Resettable
 from device.sound.ramp import Curve, Fade, Glide, SmoothValue
 from device.sound.steering import Steering
@@ -44,8 +45,15 @@ class Playable(Protocol):
     def prepare(self, rate_hz: int, period_frames: int) -> None:
         """Prepare all parts and allocate."""
 
+    def limit(self, ceiling: Ceiling) -> None:
+        """Play no costlier engine than ``ceiling``, at the same latency and without a click."""
+
     def process(self, source: Audio, positions: Curve, wet: Audio, dry: Audio) -> None:
         """Play one period."""
+
+
+Instead = Callable[[int, Exception], Playable]
+"""Gives what plays in the place of a preset, by its index and why it cannot be prepared."""
 
 
 class Player:
@@ -71,12 +79,29 @@ class Player:
         self.preset_changes = 0
         """Preset changes begun so far."""
 
-    def prepare(self, rate_hz: int, period_frames: int, position: float = 0.0) -> None:
-        """Prepare every preset and allocate; the knob rests at ``position``."""
-        for path in self.bank:
-            path.prepare(rate_hz, period_frames)
-            if path.steering is not None:
-                path.steering.prepare(rate_hz, period_frames)
+    def prepare(
+        self,
+        rate_hz: int,
+        period_frames: int,
+        position: float = 0.0,
+        instead: Instead | None = None,
+    ) -> None:
+        """Prepare every preset and allocate; the knob rests at ``position``.
+
+        Raises what a preset raises that cannot be prepared; ``instead`` gives one that plays in
+        its place, which needs no preparing.
+        """
+        bank = list(self.bank)
+        for index, path in enumerate(bank):
+            try:
+                path.prepare(rate_hz, period_frames)
+                if path.steering is not None:
+                    path.steering.prepare(rate_hz, period_frames)
+            except Exception as problem:
+                if instead is None:
+                    raise
+                bank[index] = instead(index, problem)
+        self.bank = tuple(bank)
         self.position = position
         self.glide = Glide(position, rate_hz, period_frames)
         self._change = Fade(rate_hz, period_frames)
@@ -122,6 +147,21 @@ class Player:
         if not 0 <= index < len(self.bank):
             raise IndexError(f"preset {index} of a bank of {len(self.bank)}")
         self._wanted = index
+
+    def begin(self, index: int, position: float) -> None:
+        """Start with this preset, the knob at ``position``; only for before the first period.
+
+        Raises ``IndexError`` for a preset that is not there.
+        """
+        self.select(index)
+        self.active = index
+        self.position = position
+        self.glide.jump(position)
+
+    def limit(self, ceiling: Ceiling) -> None:
+        """Play no costlier engine than ``ceiling``, whichever preset plays."""
+        for path in self.bank:
+            path.limit(ceiling)
 
     def bypass(self, on: bool) -> None:
         """Fade to the dry sound, or back."""

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+from device.engine_kinds import Ceiling
 from models.morph import Positions
 from models.units import Audio
 
@@ -37,6 +38,12 @@ class MorphEngine(ABC):
         no faster than ``ramp.SLEW_S`` and a follow's together. ``knob`` is where the knob stands,
         if a way leads from there to the position. Where the knob is exactly at 0 or 1, and the
         position with it, the output is tone A or B bit for bit, whatever the other holds.
+        """
+
+    def limit(self, ceiling: Ceiling) -> None:  # noqa: B027 (most engines are cheap enough)
+        """Play nothing costlier than ``ceiling`` from the next period on; change without a click.
+
+        The latency stays. What costs less is what is heard, until the ceiling is lifted again.
         """
 
     @abstractmethod

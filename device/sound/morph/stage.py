@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from device.engine_kinds import Ceiling
 from device.sound.guard import all_finite
 from device.sound.morph.engine import MorphEngine
-from device.sound.ramp import Curve
+from device.sound.ramp import Curve, SmoothValue
 from device.sound.tables import Tables
 from models.morph import Positions, crossfade, select_ends, selected_end
 from models.stage.colour import Colour
@@ -37,7 +38,8 @@ class Stage(MorphEngine):
     """No latency, exact ends; the network goes on hearing while the knob rests at one.
 
     Should the network's output not be finite, which only a tone that is not can bring about, the
-    crossfade is heard instead and the network begins anew.
+    crossfade is heard instead and the network begins anew. Below a ceiling of ``STAGE`` the network
+    is faded out and no longer computed; it comes back as a preset does that was not heard before.
     """
 
     kind = "stage"
@@ -57,7 +59,10 @@ class Stage(MorphEngine):
         self._into, self._out_of = self._levels.curves
         self._a = np.zeros((1, period_frames), np.float32)
         self._b = np.zeros((1, period_frames), np.float32)
+        self._blend = np.zeros((1, period_frames), np.float32)
         self._mask = np.empty(period_frames, np.bool_)
+        self._share = SmoothValue(1.0, rate_hz, period_frames)
+        self._computed = True
 
     def process(
         self,
@@ -69,6 +74,37 @@ class Stage(MorphEngine):
     ) -> None:
         """Morph one period; see ``MorphEngine.process``."""
         knob = position if knob is None else knob
+        moving = self._share.moving()
+        if moving or self._share.value:
+            self._bend(a, b, position, knob, target)
+            if moving:
+                self._fade(a, b, position, target)
+        else:
+            self._computed = False
+            self._cross(a, b, position, target)
+        end = selected_end(knob)
+        if end is not None:
+            np.copyto(target, b if end else a)
+            return
+        select_ends(a, b, knob, target, self._mask)
+
+    def limit(self, ceiling: Ceiling) -> None:
+        """Leave the network out below ``STAGE``: the crossfade is heard."""
+        self._share.move(1.0 if ceiling >= Ceiling.STAGE else 0.0)
+
+    def reset(self) -> None:
+        """Forget all history. Allocates nothing."""
+        self._model.reset()
+        self._share.settle()
+
+    def _bend(
+        self, a: Audio, b: Audio, position: Positions, knob: Positions, target: Audio
+    ) -> None:
+        """What the network makes of a period; ends are not yet exact."""
+        if not self._computed:
+            # What it remembers is from before it was left out.
+            self._model.reset()
+            self._computed = True
         self._levels.follow(knob)
         np.multiply(a, self._into, out=self._a)
         np.multiply(b, self._into, out=self._b)
@@ -76,14 +112,17 @@ class Stage(MorphEngine):
         np.multiply(target, self._out_of, out=target)
         if not all_finite(target):
             self._model.reset()
-            crossfade(a, b, position, target)
-            select_ends(a, b, position, target, self._mask)
-        end = selected_end(knob)
-        if end is not None:
-            np.copyto(target, b if end else a)
-            return
-        select_ends(a, b, knob, target, self._mask)
+            self._cross(a, b, position, target)
 
-    def reset(self) -> None:
-        """Forget all history. Allocates nothing."""
-        self._model.reset()
+    def _fade(self, a: Audio, b: Audio, position: Positions, target: Audio) -> None:
+        """Lead from the crossfade to what is in ``target``, or back, as far as the ramp has got."""
+        blend = self._blend
+        self._cross(a, b, position, blend)
+        np.subtract(target, blend, out=target)
+        np.multiply(target, self._share.advance(), out=target)
+        np.add(target, blend, out=target)
+
+    def _cross(self, a: Audio, b: Audio, position: Positions, target: Audio) -> None:
+        """The crossfade, whose ends hear nothing of the other tone."""
+        crossfade(a, b, position, target)
+        select_ends(a, b, position, target, self._mask)

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from device.engine_kinds import Ceiling
 from device.sound.delay import Delay
 from device.sound.guard import all_finite
 from device.sound.morph.engine import MorphEngine
@@ -128,6 +129,7 @@ class Studio(MorphEngine):
         self.reserve_frames = 0
         """Frames held beyond the period that was played last; below a fade it leads to a gap."""
         self._generation = 0
+        self._allowed = True
 
     @property
     def latency_frames(self) -> int:
@@ -171,9 +173,10 @@ class Studio(MorphEngine):
         self._stand_in.process(a, b, position, target, knob)
         self._delay.process(target, target)
         # The stream remembers what it hears, so a tone that is not finite is silence there.
-        heard_a = a if all_finite(a) else self._silence
-        heard_b = b if all_finite(b) else self._silence
-        self.peer.send(self._generation, self._frame, heard_a, heard_b, position)
+        if self._allowed:
+            heard_a = a if all_finite(a) else self._silence
+            heard_b = b if all_finite(b) else self._silence
+            self.peer.send(self._generation, self._frame, heard_a, heard_b, position)
         self._frame += self._period_frames
         self._drain(MOST_REPLIES)
         due = self._due
@@ -188,6 +191,15 @@ class Studio(MorphEngine):
         self._stand_in.reset()
         self._delay.reset()
         self._begin()
+
+    def limit(self, ceiling: Ceiling) -> None:
+        """Below ``STUDIO`` nobody is given anything to compute.
+
+        What is still held is played and faded out as at any gap, then the stand-in is heard. The
+        peer takes what comes after the ceiling was lifted for a stream that begins anew.
+        """
+        self._allowed = ceiling >= Ceiling.STUDIO
+        self._stand_in.limit(ceiling)
 
     def catch_up(self, patience_s: float) -> bool:
         """Wait until all that was sent has been computed and received.
@@ -243,6 +255,8 @@ class Studio(MorphEngine):
 
     def _count(self, ahead: int) -> None:
         self.reserve_frames = max(0, ahead - self._period_frames)
+        if not self._allowed:
+            return
         if not self.peer.alive:
             self.absent_periods += 1
         elif not self._reserve.full:
