@@ -9,7 +9,8 @@
     footswitch.close()
 
 An integer is a **pin of the 40-pin header**, the number that stands in a wiring table; a string is
-any of gpiozero's names: ``"GPIO5"``, ``"BCM5"``, ``"BOARD29"``, ``"J8:29"``.
+any of gpiozero's names: ``"GPIO5"``, ``"BCM5"``, ``"BOARD29"``, ``"J8:29"``. Keep what is opened:
+as in gpiozero, an object that nobody holds gives its pin back.
 
 Built on gpiozero's ``InputDevice`` and ``OutputDevice``, not on the ``Digital…`` ones: those listen
 for edges in a thread of their own, and here the control loop asks every 2 ms anyway. gpiozero and

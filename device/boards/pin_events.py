@@ -90,30 +90,30 @@ class EdgeWatcher:
     def _run(self, epoll: select.epoll, wake: int) -> None:
         try:
             while True:
-                for fd, mask in epoll.poll():
+                for fd, _ in epoll.poll():
                     if fd == wake:
                         return
                     with self._lock:
                         watched = self._watched.get(fd)
                     if watched is not None:
-                        self._read(fd, mask, watched)
+                        self._read(fd, watched)
         finally:
             epoll.close()
             os.close(wake)
 
-    def _read(self, fd: int, mask: int, watched: _Watched) -> None:
+    def _read(self, fd: int, watched: _Watched) -> None:
         with watched.lock:
-            # Another thread may have removed it since; the number may be another line's by now.
-            if watched.gone or not watched.request:
+            # Since epoll looked the line may have been removed, and its number become another's
+            # that has nothing to read: reading would wait, with the pin locked.
+            if watched.gone or not _readable(fd):
                 return
             try:
-                events = watched.request.read_edge_events() if _readable(fd) else []
+                events = watched.request.read_edge_events()
             except OSError:
-                events = []
-            if not events and mask & (select.EPOLLERR | select.EPOLLHUP):
                 # The chip is gone. What reads or sets the pin gets the error; here is no one to.
                 with self._lock:
                     self._drop(fd)
+                return
         for event in events:
             rising = event.event_type is gpiod.EdgeEvent.Type.RISING_EDGE
             try:
@@ -123,6 +123,7 @@ class EdgeWatcher:
 
 
 def _readable(fd: int) -> bool:
+    """Whether reading gives an edge or an error at once."""
     poll = select.poll()
     poll.register(fd, select.POLLIN)
-    return any(mask & select.POLLIN for _, mask in poll.poll(0))
+    return bool(poll.poll(0))

@@ -163,6 +163,8 @@ def an_output_can_begin_high(wires: Wires) -> None:
     pin = wires.factory.pin("GPIO6")
     pin.output_with_state(1)
     assert (pin.function, wires.level("GPIO6")) == ("output", True)
+    pin.output_with_state(0)
+    assert (pin.function, wires.level("GPIO6")) == ("output", False)
 
 
 def a_function_that_is_none_is_refused(wires: Wires) -> None:
@@ -503,7 +505,9 @@ def a_failed_change_leaves_all_as_it_was(wires: Wires) -> None:
     wires.unplug()
     with raises(OSError):
         pin.function = "output"
-    assert (pin.function, pin.pull, pin.edges) == ("input", "down", "both")
+    with raises(OSError):
+        pin.bounce = 0.01
+    assert (pin.function, pin.pull, pin.edges, pin.bounce) == ("input", "down", "both", None)
     wires.plug()
 
 

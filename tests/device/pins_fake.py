@@ -51,6 +51,7 @@ class FakeGpios:
         self.folder = folder
         self.lock = threading.RLock()
         self.denied: set[str] = set()
+        self.opened: list[str] = []
         self.refusal: int | None = None
         self.plug()
         monkeypatch.setattr(gpiod, "Chip", lambda path: FakeChip(self, Path(path).name))
@@ -84,6 +85,7 @@ class FakeChip:
     def __init__(self, gpios: FakeGpios, name: str) -> None:
         if name in gpios.denied:
             raise oserror(errno.EACCES)
+        gpios.opened.append(name)
         self._gpios = gpios
         self._lines = gpios.banks[gpios.names[name]]
         self._label = gpios.names[name]

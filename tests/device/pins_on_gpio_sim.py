@@ -150,6 +150,7 @@ def run() -> int:
             for module, check in checks:
                 name = check.__name__.replace("_", " ")
                 wires = SimWires(chips, module)
+                start_s = time.monotonic()
                 try:
                     check(wires)
                 except Skip as reason:
@@ -158,7 +159,7 @@ def run() -> int:
                     failed += 1
                     print(f"FAIL  {name}\n{traceback.format_exc()}", flush=True)
                 else:
-                    print(f"ok    {name}", flush=True)
+                    print(f"ok    {name} ({time.monotonic() - start_s:.3f} s)", flush=True)
                 finally:
                     wires.factory.close()
         finally:

@@ -2,7 +2,11 @@
 
 import errno
 import os
+import threading
+import time
+import tomllib
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +19,16 @@ from gpiozero.pins.mock import MockFactory
 from device.boards import pins
 from device.boards.pin_chip import PinChipDenied, PinChipMissing
 from device.boards.pins import JetsonFactory, PinUnknownModule
-from tests.device.pins_checks import AGX, COMMON, JETSON, Check, Skip
+from tests.device.pins_checks import (
+    AGX,
+    COMMON,
+    JETSON,
+    PATIENCE_S,
+    Check,
+    Edges,
+    Skip,
+    listening,
+)
 from tests.device.pins_fake import FakeGpios, FakeWires
 from tests.device.pins_on_gpio_sim import Absent, SimulatedChips, SimWires
 
@@ -157,6 +170,84 @@ def test_a_debounce_that_the_chip_cannot_do(wires: FakeWires) -> None:
     pin.bounce = 0.255
 
 
+def test_chips_are_looked_through_by_number(gpios: FakeGpios, wires: FakeWires) -> None:
+    wires.factory.pin("GPIO6")
+    assert gpios.opened == ["gpiochip0", "gpiochip2", "gpiochip10"]
+    wires.factory.pin("GPIO5")
+    assert gpios.opened == ["gpiochip0", "gpiochip2", "gpiochip10"], "once is enough"
+
+
+def test_an_edge_that_nobody_read_is_not_reported_to_the_next(wires: FakeWires) -> None:
+    pin, first = listening(wires, "GPIO5")
+    with pin._lock:  # the watching thread cannot read it
+        wires.drive("GPIO5", True)
+        pin.when_changed = None
+    pin, second = listening(wires, "GPIO5")
+    wires.drive("GPIO5", True)
+    assert second.wait_for(1) == [1]
+    wires.drive("GPIO5", False)
+    assert second.wait_for(2) == [1, 0]
+    assert first.states == []
+
+
+def test_a_file_number_that_another_line_takes_over(wires: FakeWires) -> None:
+    pin, first = listening(wires, "GPIO5")
+    with pin._lock:
+        wires.drive("GPIO5", True)
+        time.sleep(0.02)  # the watching thread sees it and waits for the lock
+        number = pin._request.fd
+        pin.close()
+        other, second = listening(wires, "GPIO6")
+        assert other._request.fd == number
+        wires.drive("GPIO6", True)
+    assert second.wait_for(1) == [1]
+    wires.drive("GPIO6", False)
+    assert second.wait_for(2) == [1, 0]
+    assert first.states == []
+
+
+def test_a_callback_that_gives_a_waiting_lines_number_to_another(wires: FakeWires) -> None:
+    blocked, go_on = threading.Event(), threading.Event()
+
+    def block(ticks: float, state: int) -> None:
+        blocked.set()
+        go_on.wait(PATIENCE_S)
+
+    def exchange(ticks: float, state: int) -> None:
+        number = closing._request.fd
+        closing.close()
+        third, edges = listening(wires, "GPIO19")
+        opened.append((third, edges, third._request.fd == number))
+        exchanged.set()
+
+    exchanged = threading.Event()
+    opened: list[tuple[Any, Edges, bool]] = []
+    blocking, _ = listening(wires, "GPIO13")
+    blocking.when_changed = block
+    exchanging, _ = listening(wires, "GPIO5")
+    exchanging.when_changed = exchange
+    closing, _ = listening(wires, "GPIO6")
+    wires.drive("GPIO13", True)
+    assert blocked.wait(PATIENCE_S)
+    wires.drive("GPIO5", True)  # both are found at once when the thread goes on
+    wires.drive("GPIO6", True)
+    go_on.set()
+    assert exchanged.wait(PATIENCE_S)
+    ((_, edges, same_number),) = opened
+    assert same_number
+    wires.drive("GPIO19", True)
+    assert edges.wait_for(1) == [1]
+
+
+def test_a_chip_that_is_gone_is_watched_no_more(wires: FakeWires) -> None:
+    listening(wires, "GPIO5")
+    wires.unplug()
+    deadline_s = time.monotonic() + PATIENCE_S
+    while wires.factory._edges._watched and time.monotonic() < deadline_s:
+        time.sleep(0.001)
+    assert not wires.factory._edges._watched, "it would be polled without end"
+
+
 def test_the_watching_thread_ends_with_the_factory(gpios: FakeGpios) -> None:
     wires = FakeWires(gpios)
     files = len(os.listdir("/proc/self/fd"))
@@ -168,6 +259,13 @@ def test_the_watching_thread_ends_with_the_factory(gpios: FakeGpios) -> None:
     wires.factory.close()
     assert not thread.is_alive()
     assert len(os.listdir("/proc/self/fd")) == files
+
+
+def test_gpiozero_finds_the_factory_by_its_name() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    ((name, value),) = project["entry-points"]["gpiozero_pin_factories"].items()
+    found = metadata.EntryPoint(name, value, "gpiozero_pin_factories")
+    assert (found.name, found.load()) == ("jetson", JetsonFactory)
 
 
 # ---- which module --------------------------------------------------------------------------------
@@ -267,9 +365,10 @@ def test_spi_does_not_fall_back_to_software(
     wires: FakeWires, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pins, "DEVICES", tmp_path / "none")
-    with pytest.raises(exc.PinSPIUnsupported, match=r"No such file or directory.*jetson-io"):
+    with pytest.raises(exc.PinSPIUnsupported, match=r"No such file or directory.*jetson-io") as it:
         wires.factory.spi(port=0, device=0)
-    # And nothing is left reserved.
+    # And nothing is left reserved, even while somebody looks at the error.
+    assert it.value.__traceback__ is not None
     with gpiozero.LED(11, pin_factory=wires.factory) as led:
         led.on()
 
