@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from device.states import Temperatures
 
 
+class NotYet(Exception):  # noqa: N818 - it is no error
+    """A part whose library is still being loaded: ask again soon."""
+
+
 class StopWatch(Protocol):
     """What the audio process times its periods with; the interface paces them."""
 

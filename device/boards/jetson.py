@@ -1,22 +1,26 @@
 """The jetson board's half for the control process: pins, converter, MIDI, thermometers.
 
 Nothing is opened here: each part is opened when control first asks for it, and again after it was
-lost. The audio process's half is ``alsa.py``.
+lost. gpiozero and mido are loaded beside the loop, which holds the relay meanwhile. The audio
+process's half is ``alsa.py``.
 """
 
+import importlib
+import os
+import sys
 import threading
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from device.boards.board import Knob, Midi, MidiEvent, Output, Switch
+from device.boards.board import Knob, Midi, NotYet, Output, Switch
 from device.boards.live import RealClock
 from device.config import Config
-from device.config_hardware import MidiTable
 from device.script import Script
 
 if TYPE_CHECKING:
     from device.boards.adc import Adc, AdcKind
     from device.boards.open import ControlSide
+
+_SWITCH_S = 0.0005
 
 
 def control_side(config: Config, script: Script) -> "ControlSide":
@@ -27,16 +31,31 @@ def control_side(config: Config, script: Script) -> "ControlSide":
     table = config.table
     kind = config.knob_kind
     module = table.pins.module
+    libraries = Libraries("gpiozero", "device.boards.pins", "mido.parser")
 
     def switch() -> Switch:
         from device.boards.gpio import open_input
 
+        libraries.need("device.boards.pins")
         return open_input(table.footswitch.pin, table.footswitch.pull_up, module=module)
 
     def output(pin: int | str) -> Output:
         from device.boards.gpio import open_output
 
+        libraries.need("device.boards.pins")
         return open_output(pin, module=module)
+
+    def relay() -> Output:
+        from device.boards.line import header_pin, open_line
+
+        pin = header_pin(table.relay.pin)
+        return output(table.relay.pin) if pin is None else open_line(pin, module)
+
+    def midi() -> Midi:
+        from device.boards.midi import open_midi
+
+        libraries.need("mido.parser")
+        return open_midi(table.midi.card)
 
     adc = None if kind == "script" else _SharedAdc(config, kind)
 
@@ -58,13 +77,13 @@ def control_side(config: Config, script: Script) -> "ControlSide":
         clock=RealClock(),
         knob=knob,
         footswitch=switch,
-        relay=lambda: output(table.relay.pin),
+        relay=relay,
         status_led=lambda: output(table.leds.status),
         fault_led=lambda: output(table.leds.fault),
         sensors=open_sensors(),
         heater=(lambda: output(table.heater.pin)) if table.heater.fitted else None,
         expression=expression,
-        midi=(lambda: LateMidi(table.midi)) if table.midi.enabled else None,
+        midi=midi if table.midi.enabled else None,
     )
 
 
@@ -97,35 +116,34 @@ class _SharedAdc:
         return self._adc.channel(number)
 
 
-class LateMidi:
-    """A MIDI input whose library is loaded beside the loop: a pedal that starts need not wait."""
+class Libraries:
+    """Loads modules one after another beside the loop, at an ordinary priority."""
 
-    def __init__(self, table: MidiTable) -> None:
-        """Begin to load. What then is wrong is raised by ``poll``."""
-        self._table = table
-        self._midi: Midi | None = None
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._load, name="midi", daemon=True)
-        self._thread.start()
+    def __init__(self, *names: str) -> None:
+        """Name them in the order in which they are needed; nothing is loaded yet."""
+        self._names = names
+        self._loaded: set[str] = set()
+        self._thread: threading.Thread | None = None
+
+    def need(self, name: str) -> None:
+        """Return where it is loaded, or could not be; else begin, and raise ``NotYet``."""
+        if name in self._loaded:
+            return
+        if self._thread is None:
+            # The loop waits for no longer than this until a thread that loads lets it run.
+            sys.setswitchinterval(_SWITCH_S)
+            self._thread = threading.Thread(target=self._load, name="libraries", daemon=True)
+            self._thread.start()
+        raise NotYet
 
     def _load(self) -> None:
-        try:
-            from device.boards.midi import open_midi
-
-            self._midi = open_midi(self._table.card)
-        except (ImportError, OSError) as error:
-            self._error = error
-
-    def poll(self) -> Sequence[MidiEvent]:
-        """Return what has come since; nothing while it loads. Raises ``OSError``."""
-        if self._midi is not None:
-            return self._midi.poll()
-        if self._error is not None:
-            raise OSError(f"MIDI cannot be read ({self._error}); install requirements/board.txt")
-        return ()
-
-    def close(self) -> None:
-        """Give the devices back."""
-        close = getattr(self._midi, "close", None)
-        if close is not None:
-            close()
+        if os.sched_getscheduler(0) != os.SCHED_OTHER:
+            # A thread is born with the priority of the one that starts it.
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        for name in self._names:
+            try:
+                importlib.import_module(name)
+            except ImportError:
+                pass  # said by whoever opens what needs it
+            finally:
+                self._loaded.add(name)

@@ -8,7 +8,6 @@ number (``/dev/gpiochip0``) depends on the order in which drivers start.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,8 +28,7 @@ class Line(NamedTuple):
     offset: int
 
 
-@dataclass(frozen=True)
-class Module:
+class Module(NamedTuple):
     """A module on its developer kit's carrier board."""
 
     name: str

@@ -9,9 +9,11 @@ import errno
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from device.boards.board import NotYet
 from device.errors import ConfigError
 
 FIRST_RETRY_S = 0.5
+NOT_YET_S = 0.02
 LONGEST_RETRY_S = 10.0
 """Trying again takes milliseconds, in which no edge holds the relay: it becomes rare."""
 
@@ -52,6 +54,9 @@ class Part(Generic[PartT]):
             return self._it
         try:
             self._it = self._open()
+        except NotYet:
+            self._retry_s = now_s + NOT_YET_S
+            return None
         except (OSError, ConfigError, ImportError) as error:
             self.lost(error, now_s)
             return None

@@ -6,13 +6,14 @@ once a second and when something a player would notice has changed.
 
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from device.plain import asdict
 from device.processes.control import ControlLoop
 from device.processes.control_report import LEARN_REQUEST, write_report
 from device.processes.journal import Journal
+from device.processes.watchdog import Watchdog
+from device.states import Decision
 from device.unit_config import FileChange
 
 LOOK_S = 0.1
@@ -27,13 +28,13 @@ class Watch:
         self,
         report: Path,
         journal: Journal,
-        notify: Callable[[], None] = lambda: None,
+        watchdog: Watchdog | None = None,
         *,
         config_problem: str = "",
         file: FileChange | None = None,
         notes: tuple[str, ...] = (),
     ) -> None:
-        """``notify`` tells the service manager that the loop turns; it is called at each look.
+        """``watchdog`` tells the service manager that the loop turns.
 
         ``config_problem`` is why ``pedal.toml`` could not be used, ``notes`` what else was found
         at the start; both are shown for as long as the process runs, which is until ``file`` has
@@ -42,7 +43,8 @@ class Watch:
         self._report = report
         self._request = report.with_name(LEARN_REQUEST)
         self._journal = journal
-        self._notify = notify
+        self._watchdog = watchdog or Watchdog({})
+        self._ready = False
         self._config_problem = config_problem
         self._file = file
         self._notes = notes
@@ -50,13 +52,14 @@ class Watch:
         self._noticed: tuple[object, ...] = ()
         self._told: set[str] = set()
         self._unwritten = ""
+        self._signed: Decision | None = None
 
     def turn(self, loop: ControlLoop, now_s: float, changed: bool) -> None:
         """Look, where that is due or the states decided something new."""
         if now_s < self._look_s and not changed:
             return
         self._look_s = now_s + LOOK_S
-        self._notify()
+        self._sign(loop)
         loop.learn_asked = os.path.exists(self._request)
         self._tell_transitions(loop)
         state, decision = loop.state, loop.power.decision
@@ -75,8 +78,20 @@ class Watch:
 
     def finish(self, loop: ControlLoop) -> None:
         """Say the last things, and keep what was asked for."""
+        self._watchdog.stopping()
         self._tell_transitions(loop)
         self._write(loop, self._report_s, self._problems(loop))
+
+    def _sign(self, loop: ControlLoop) -> None:
+        """Tell the service manager that the loop turns, and in what state it is."""
+        if not self._ready:
+            self._ready = True
+            self._watchdog.ready()
+        self._watchdog.alive()
+        decision = loop.power.decision
+        if decision is not self._signed:
+            self._signed = decision
+            self._watchdog.status(self._config_problem or f"{decision.state}: {decision.cause}")
 
     def _tell_transitions(self, loop: ControlLoop) -> None:
         decision = loop.power.decision

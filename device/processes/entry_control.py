@@ -18,6 +18,7 @@ from device.processes.control_watch import Watch
 from device.processes.journal import Journal
 from device.processes.link import connect
 from device.processes.realtime import end_on_signals, go_realtime
+from device.processes.watchdog import Watchdog
 from device.script import Script, there_and_back
 from device.states import Limits
 from device.unit_config import FileChange
@@ -55,7 +56,12 @@ def run_control(
     before = kept(config.control_state)
     hands = _hands(config, side, before, notes)
     watch = Watch(
-        config.control_state, journal, config_problem=problem, file=file, notes=tuple(notes)
+        config.control_state,
+        journal,
+        Watchdog(),
+        config_problem=problem,
+        file=file,
+        notes=tuple(notes),
     )
     audio = config.table.audio
     loop = ControlLoop(
