@@ -128,6 +128,11 @@ def _status(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--watch", action="store_true", help="again each second, until Ctrl-C")
 
 
+def _learn(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--runtime", type=Path, metavar="FOLDER", help="the pedal's folder")
+    parser.add_argument("--seconds", type=float, metavar="S", help="instead of until Enter")
+
+
 Command = tuple[str, Callable[[argparse.ArgumentParser], None], str]
 _OFFLINE, _UNIT = "device.commands", "device.unit_commands"
 COMMANDS: dict[str, Command] = {
@@ -137,6 +142,7 @@ COMMANDS: dict[str, Command] = {
     "morph": ("morph two recordings of one performance", _morph, _OFFLINE),
     "bench": ("what each block costs per period", _bench, _OFFLINE),
     "status": ("what a pedal that runs says of itself", _status, "device.status"),
+    "learn": ("find the ends of knob and pedals by turning them", _learn, "device.learn_command"),
     "audio": ("the audio process alone (a unit starts it)", _audio, _UNIT),
     "engine": ("the studio engine's process alone (a unit starts it)", _engine, _UNIT),
     "control": ("the control process alone (a unit starts it)", _control, _UNIT),

@@ -19,6 +19,7 @@ from device.unit_config import FileChange
 LOOK_S = 0.1
 REPORT_S = 1.0
 SHOWN_TRANSITIONS = 8
+LONGEST_LEARNING_S = 600.0
 
 
 class Watch:
@@ -53,6 +54,7 @@ class Watch:
         self._told: set[str] = set()
         self._unwritten = ""
         self._signed: Decision | None = None
+        self._asked_s: float | None = None
 
     def turn(self, loop: ControlLoop, now_s: float, changed: bool) -> None:
         """Look, where that is due or the states decided something new."""
@@ -60,7 +62,7 @@ class Watch:
             return
         self._look_s = now_s + LOOK_S
         self._sign(loop)
-        loop.learn_asked = os.path.exists(self._request)
+        loop.learn_asked = self._learn_asked(now_s)
         self._tell_transitions(loop)
         state, decision = loop.state, loop.power.decision
         noticed = (
@@ -81,6 +83,15 @@ class Watch:
         self._watchdog.stopping()
         self._tell_transitions(loop)
         self._write(loop, self._report_s, self._problems(loop))
+
+    def _learn_asked(self, now_s: float) -> bool:
+        """Whether a command asks for learning; one that died leaves its request behind."""
+        if not os.path.exists(self._request):
+            self._asked_s = None
+            return False
+        if self._asked_s is None:
+            self._asked_s = now_s
+        return now_s - self._asked_s < LONGEST_LEARNING_S
 
     def _sign(self, loop: ControlLoop) -> None:
         """Tell the service manager that the loop turns, and in what state it is."""
