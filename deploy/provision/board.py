@@ -1,12 +1,14 @@
 """What the board itself has to offer: real-time kernel, power mode, SPI, I2C and pins."""
 
+import gzip
 import os
 import re
 from pathlib import Path
 
 from deploy.provision.errors import ProvisionError
-from deploy.provision.machine import Machine
+from deploy.provision.machine import SYSCTL, Machine
 from deploy.provision.settings import player_settings
+from deploy.provision.whole import differs, put
 
 _MODE = re.compile(r"POWER_MODEL:?\s*ID=(\d+)\s+NAME=(\S+)")
 _NOW = re.compile(r"NV Power Mode:\s*(\S+)")
@@ -35,6 +37,48 @@ def realtime_kernel_missing(machine: Machine) -> str | None:
         return None
     how = "sudo apt install nvidia-l4t-rt-kernel" if machine.is_jetson else "linux-image-rt"
     return f"the kernel is not a real-time one (PREEMPT_RT): short periods may drop out ({how})"
+
+
+_SHARE = Path("/etc/sysctl.d/61-purga-realtime.conf")
+_SHARE_TEXT = b"""\
+# This kernel gives each group of processes its own share of real time, none by default, and so
+# refuses SCHED_FIFO to every service. Without a limit it does not ask.
+kernel.sched_rt_runtime_us = -1
+"""
+
+
+def _kernel_config(machine: Machine) -> str:
+    """How the running kernel was configured; empty where it does not say."""
+    packed = machine.path("/proc/config.gz")
+    plain = machine.path(f"/boot/config-{machine.kernel.split()[0]}")
+    try:
+        return (
+            gzip.decompress(packed.read_bytes()).decode() if packed.exists() else plain.read_text()
+        )
+    except OSError:
+        return ""
+
+
+def shares_no_realtime(machine: Machine) -> str | None:
+    """Why services may have real-time priorities as it is."""
+    reason = not_running(machine)
+    if reason is not None:
+        return reason
+    grouped = "CONFIG_RT_GROUP_SCHED=y" in _kernel_config(machine).splitlines()
+    return None if grouped else "the kernel gives it to whoever the service manager lets"
+
+
+def realtime_share_missing(machine: Machine) -> str | None:
+    """Whether the kernel refuses services real-time priorities."""
+    if differs(machine.path(_SHARE), _SHARE_TEXT):
+        return "the kernel shares real time among groups (RT_GROUP_SCHED) and gives services none"
+    return None
+
+
+def grant_realtime_share(machine: Machine) -> None:
+    """Take the limit away, now and at every start."""
+    put(machine.path(_SHARE), _SHARE_TEXT)
+    machine.run([SYSCTL, _SHARE])
 
 
 # ---- power --------------------------------------------------------------------------------------

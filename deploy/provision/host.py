@@ -6,7 +6,7 @@ import pwd
 from pathlib import Path
 
 from deploy.provision.errors import ProvisionError
-from deploy.provision.machine import CACHE, USER, Machine
+from deploy.provision.machine import CACHE, SYSCTL, USER, Machine
 from deploy.provision.whole import differs, files_below, put
 
 _APT = (
@@ -111,7 +111,7 @@ def put_files(machine: Machine) -> None:
     if "system.conf.d" in folders:
         machine.run(["systemctl", "daemon-reexec"])
     if "sysctl.d" in folders:
-        machine.run(["sysctl", "--quiet", "--load=/etc/sysctl.d/60-purga.conf"])
+        machine.run([SYSCTL, "/etc/sysctl.d/60-purga.conf"])
     if "modules-load.d" in folders:
         _load_modules(machine)
 

@@ -15,6 +15,9 @@ TARGET = Path("/opt/purga")
 SETTINGS = Path("/etc/purga")
 CACHE = Path("/var/cache/purga")
 USER = "purga"
+SYSCTL = Path("/usr/lib/systemd/systemd-sysctl")
+"""The service manager's own; the other is in a package that a small system does without."""
+
 RUN_TIMEOUT_S = 3600.0
 
 

@@ -33,6 +33,12 @@ STEPS = (
         advice=True,
     ),
     Step(
+        "real-time priorities",
+        board.realtime_share_missing,
+        board.grant_realtime_share,
+        needless=board.shares_no_realtime,
+    ),
+    Step(
         "power mode",
         board.power_mode_missing,
         board.set_power_mode,
