@@ -30,7 +30,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Flag:
-    """A mark: its place in percent, and the letter of what was done, empty without a label."""
+    """A mark: its place in percent, and the letter of what was done; empty if as before it."""
 
     left: float
     key: str
@@ -78,13 +78,12 @@ def strip(result: ScenarioResult) -> Strip | None:
     flags = []
     label = ""
     for each in sorted(result.marks, key=lambda each: each.time_s):
-        label = each.label or label
+        again, label = each.label in ("", label), each.label or label
         labels[label] = labels.get(label, 0) + 1
-        order = list(labels).index(label) - ("" in labels)
-        at_s = each.time_s - first_s
-        flags.append(
-            Flag(place(each.time_s), _key(order) if label else "", f"{label} at {at_s:.2f} s".strip())
-        )
+        # Of several in a row the first has the letter: twenty letters would lie on each other.
+        key = "" if again else _key([name for name in labels if name].index(label))
+        title = f"{label} at {each.time_s - first_s:.2f} s".strip()
+        flags.append(Flag(place(each.time_s), key, title))
     named = [name for name in labels if name]
     keys = [(_key(order), name, labels[name]) for order, name in enumerate(named)]
     heard = {
@@ -96,7 +95,7 @@ def strip(result: ScenarioResult) -> Strip | None:
 
 
 def _key(order: int) -> str:
-    """a … z, then a1 … z1 and so on."""
+    """Letters from a to z, then a1 to z1 and so on."""
     again = order // len(_KEYS)
     return _KEYS[order % len(_KEYS)] + (str(again) if again else "")
 
@@ -136,7 +135,7 @@ def loads(result: ScenarioResult) -> Loads | None:
     end_percent = 100.0 if largest <= 100.0 else 100.0 * len(counts) / BINS_PER_PERIOD
     shown = counts[: math.ceil(end_percent * BINS_PER_PERIOD / 100.0)]
     step = WIDTH / len(shown)
-    # From half a period up, so that a bin with a single one is seen.
+    # The logarithm of a little more than the count, so that a single period is seen.
     scale = HEIGHT / math.log(2.0 * float(shown.max()) + 1.0)
     bars = [
         f"M{index * step:.1f} {HEIGHT:g}V{HEIGHT - scale * math.log(2.0 * count + 1.0):.1f}"
@@ -145,13 +144,14 @@ def loads(result: ScenarioResult) -> Loads | None:
         if count
     ]
     period_ms = result.figures.get("period_ms")
+    marks = range(0, int(end_percent) + 1, 25 if end_percent == 100.0 else 50)
     return Loads(
         name=result.name,
         path="".join(bars),
         periods=int(counts.sum()),
         most=int(shown.max()),
         end_percent=end_percent,
-        ticks=[(part * 25.0, f"{part * end_percent / 4:g} %") for part in range(5)],
+        ticks=[(100.0 * each / end_percent, f"{each} %") for each in marks],
         percentiles={
             **{f"p{part:g}": reading.load_percentile(part) for part in (50.0, 99.0, 99.9)},
             "max": largest,

@@ -7,9 +7,9 @@ that JSON does not have: an infinite or undefined one comes back as None, not me
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal
 
 from models.errors import PurgaError
 
@@ -93,7 +93,7 @@ class ScenarioResult:
     ``figures`` are further numbers by name, nested as JSON is; two names are drawn: ``loads`` (or
     ``figures`` itself) may hold ``histogram``, periods by load in half percents of a period, the
     last for all beyond; and ``period_ms``, how long a period lasts. ``artefacts`` are paths in the
-    report's folder. ``failed_because`` says why the scenario broke off; None when it ran to its end.
+    report's folder. ``failed_because`` says why the scenario broke off; None when it did not.
     """
 
     name: str
@@ -126,8 +126,8 @@ def missing(results: Sequence[ScenarioResult], expected: Expected) -> list[str]:
     found = {result.name: {check.id for check in result.checks} for result in results}
     wanted = expected if isinstance(expected, Mapping) else dict.fromkeys(expected, ())
     absent = [name for name in wanted if name not in found]
-    # A scenario that checked nothing was there in name only.
-    absent += [name for name, checks in found.items() if not checks]
+    # A scenario that checked nothing was there in name only; one that broke off is a failure.
+    absent += [each.name for each in results if not each.checks and not each.failed_because]
     for name, checks in wanted.items():
         absent += [f"{name}: {check}" for check in checks if check not in found.get(name, checks)]
     return list(dict.fromkeys(absent))
@@ -150,7 +150,9 @@ def verdict(results: Sequence[ScenarioResult], expected: Expected) -> Verdict:
 def _check_once(names: Sequence[str], what: str) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise ResultsError(f"{what} {twice[0]} is there more than once; give each a name of its own")
+        raise ResultsError(
+            f"{what} {twice[0]} is there more than once; give each a name of its own"
+        )
 
 
 # ---- JSON ---------------------------------------------------------------------------------------
@@ -171,16 +173,10 @@ def _plain(value: Any) -> Any:
     return value
 
 
-Part = TypeVar("Part", Check, Span, Mark)
-
-
 def from_json(value: Mapping[str, Any]) -> ScenarioResult:
     """The same from what ``to_json`` made. Raises ``ResultsError`` for anything else."""
     try:
-        parts: dict[str, list[Any]] = {
-            name: [_part(kind, each) for each in value[name]]
-            for name, kind in (("checks", Check), ("timeline", Span), ("marks", Mark))
-        }
+        parts = {name: [kind(**each) for each in value[name]] for name, kind in _PARTS.items()}
         known = {each.name for each in fields(ScenarioResult)}
         if unknown := sorted(set(value) - known):
             raise ResultsError(f"results hold {unknown[0]!r}, which this version does not know")
@@ -192,5 +188,8 @@ def from_json(value: Mapping[str, Any]) -> ScenarioResult:
         ) from None
 
 
-def _part(kind: type[Part], value: Mapping[str, Any]) -> Part:
-    return kind(**value)
+_PARTS: Mapping[str, Callable[..., Check | Span | Mark]] = {
+    "checks": Check,
+    "timeline": Span,
+    "marks": Mark,
+}
