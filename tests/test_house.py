@@ -287,17 +287,17 @@ def test_run_takes_an_input_with_spaces_and_quotes() -> None:
     assert "--out out/run" in shown.stdout
 
 
-def test_bench_suites_fail_honestly() -> None:
-    done = make("hil")
-    assert done.returncode != 0
-    assert "not in this version" in done.stderr
+def test_make_hil_sets_up_and_runs_the_virtual_pedal() -> None:
+    shown = make("hil", "--dry-run", "ARGS=--only faults")
+    assert "host-setup virtual" in shown.stdout
+    assert "-m hil run --only faults" in shown.stdout
 
 
-def test_ci_runs_checks_then_tests_then_those_that_need_torch() -> None:
+def test_ci_runs_checks_then_tests_then_the_virtual_pedal() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     commands = [line for line in script.read_text().splitlines() if line.startswith("make ")]
-    assert [command.split()[1] for command in commands] == ["check", "test", "test-torch"]
+    assert [command.split()[1] for command in commands] == ["check", "test", "test-torch", "hil"]
     assert "set -euo pipefail" in script.read_text()
 
 

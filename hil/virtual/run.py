@@ -2,16 +2,16 @@
 
 import os
 import shutil
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from hil.results import Check, Mark, ScenarioResult, Span
 from hil.virtual.errors import VirtualError
 from hil.virtual.image import image
-from hil.virtual.kernel import kernel
+from hil.virtual.kernel import Kernel, kernel
 from hil.virtual.machine import run
 from hil.virtual.steps import say
 from hil.virtual.suite import SCENARIOS, Profile, Scenario
@@ -42,54 +42,46 @@ def run_suite(
         return list(pool.map(lambda each: _one(each, profile, out, disk, built), chosen))
 
 
-def _one(scenario: Scenario, profile: Profile, out: Path, disk: Path, built) -> ScenarioResult:
+def _one(
+    scenario: Scenario, profile: Profile, out: Path, disk: Path, built: Kernel
+) -> ScenarioResult:
     folder = out / scenario.name
     start_s = time.monotonic()
     say(f"{scenario.name}: {scenario.claims}")
     try:
         done = run(disk, built, scenario.job(profile), folder)
     except VirtualError as error:
-        result = _failed(scenario, str(error), time.monotonic() - start_s)
+        found: dict[str, Any] = {"failed_because": str(error)}
     else:
-        result = _result(scenario, done.result, done.wall_s)
-    finally:
-        shutil.rmtree(folder / "hil", ignore_errors=True)
-    bad = [check.id for check in result.checks if not check.ok]
-    verdict = result.failed_because or (f"missed: {', '.join(bad)}" if bad else "holds")
-    say(f"{scenario.name}: {verdict.splitlines()[-1]} ({result.wall_s:.0f} s)")
+        found = done.result
+    # What was only lent to the guest is no artefact.
+    for name in ("hil", "files", "etc"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    result = _result(scenario, found, time.monotonic() - start_s)
+    lines = [f"{scenario.name}: {_verdict(result)} ({result.wall_s:.0f} s)"]
     for check in result.checks:
-        sign = "  " if check.ok else "✗ "
-        print(
-            f"  {sign}{check.group}: {check.what}: {check.measured} {check.unit} "
-            f"(asked {check.asked})",
-            file=sys.stderr,
-        )
+        sign = " " if check.ok else "✗"
+        measured = "not measured" if check.measured is None else f"{check.measured:g} {check.unit}"
+        lines.append(f"  {sign} {check.group}: {check.what}: {measured} (asked {check.asked})")
+    say("\n".join(lines))
     return result
 
 
-def _result(scenario: Scenario, found: dict, wall_s: float) -> ScenarioResult:
+def _verdict(result: ScenarioResult) -> str:
+    if result.failed_because is not None:
+        return f"broke off: {result.failed_because}"
+    missed = [check.id for check in result.missed]
+    return f"missed {', '.join(missed)}" if missed else "holds"
+
+
+def _result(scenario: Scenario, found: Mapping[str, Any], wall_s: float) -> ScenarioResult:
     return ScenarioResult(
         name=scenario.name,
-        checks=[Check(**{k: v for k, v in each.items()}) for each in found.get("checks", [])],
-        timeline=[Span(**each) for each in found.get("timeline", [])],
-        marks=[Mark(**each) for each in found.get("marks", [])],
+        checks=[Check(**each) for each in found.get("checks", ())],
+        timeline=[Span(**each) for each in found.get("timeline", ())],
+        marks=[Mark(**each) for each in found.get("marks", ())],
         virtual_s=found.get("virtual_s", 0.0),
         wall_s=wall_s,
         figures=found.get("figures", {}),
-        artefacts=[],
         failed_because=found.get("failed_because"),
-    )
-
-
-def _failed(scenario: Scenario, reason: str, wall_s: float) -> ScenarioResult:
-    return ScenarioResult(
-        name=scenario.name,
-        checks=[],
-        timeline=[],
-        marks=[],
-        virtual_s=0.0,
-        wall_s=wall_s,
-        figures={},
-        artefacts=[],
-        failed_because=reason,
     )
