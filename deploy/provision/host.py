@@ -225,3 +225,35 @@ def _wanted_services(machine: Machine) -> tuple[tuple[str, ...], tuple[str, ...]
     if player_settings(machine).get("studio", {}).get("bundle"):
         return SERVICES + STUDIO_SERVICES, ()
     return SERVICES, STUDIO_SERVICES
+
+
+# ---- what else the machine does -----------------------------------------------------------------
+
+UPGRADES = ("apt-daily.timer", "apt-daily-upgrade.timer")
+"""Upgrades that come by themselves: they take the disk and the processors, restart services, and
+may do so in the middle of a song."""
+
+
+def _unmasked(machine: Machine) -> list[str]:
+    return [
+        name
+        for name in UPGRADES
+        if machine.path(f"/lib/systemd/system/{name}").exists()
+        and not _is_masked(machine.path(_UNITS / name))
+    ]
+
+
+def _is_masked(path: Path) -> bool:
+    return path.is_symlink() and str(path.readlink()) == "/dev/null"
+
+
+def upgrades_happen(machine: Machine) -> str | None:
+    """Whether the machine would upgrade itself while one plays."""
+    names = _unmasked(machine)
+    return f"{', '.join(names)} may run while one plays" if names else None
+
+
+def stop_upgrades(machine: Machine) -> None:
+    """Leave upgrades to whoever asks for them."""
+    now = ("--now",) if machine.booted else ()
+    _systemctl(machine, "mask", *now, *_unmasked(machine))

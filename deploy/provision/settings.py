@@ -66,11 +66,18 @@ def put_presets(machine: Machine) -> None:
 # ---- the way of the knob ------------------------------------------------------------------------
 
 
-def _ways(machine: Machine, *words: str) -> str:
+def _ways(machine: Machine, *words: str, shown: bool = False) -> str:
     command = [machine.python, "-m", "deploy.provision.ways", *words, machine.pedal_toml]
-    # As the services see it: their user, their folder; and no home to look into.
-    environment = {"CACHE_DIRECTORY": str(CACHE), "HOME": "/nonexistent"}
-    return machine.run(command, user=USER, folder=machine.home, environment=environment)
+    # As the services see it: their user, folders and home; and nothing is told to anybody.
+    environment = {
+        "CACHE_DIRECTORY": str(CACHE),
+        "HOME": "/var/lib/purga",
+        "ORT_DISABLE_TELEMETRY": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    return machine.run(
+        command, user=USER, folder=machine.home, environment=environment, shown=shown
+    )
 
 
 def ways_missing(machine: Machine) -> str | None:
@@ -88,4 +95,4 @@ def ways_missing(machine: Machine) -> str | None:
 
 def find_ways(machine: Machine) -> None:
     """Find them now, as the pedal's user and into the services' cache."""
-    _ways(machine)
+    _ways(machine, shown=True)

@@ -13,6 +13,7 @@ STEPS = (
     Step("pedal.toml", settings.config_missing, settings.put_config),
     Step("presets", settings.presets_missing, settings.put_presets),
     Step("units and settings", host.files_missing, host.put_files),
+    Step("no upgrades unasked", host.upgrades_happen, host.stop_upgrades),
     Step("folders", host.folders_missing, host.make_folders),
     Step(
         "processors",

@@ -221,6 +221,20 @@ def test_a_machine_without_the_pedal_s_tools_gets_their_packages(machine: Machin
     assert machine.run.commands[-1][-1] == "udev"  # type: ignore[attr-defined]
 
 
+def test_a_machine_does_not_upgrade_itself_while_one_plays(machine: Machine) -> None:
+    assert host.upgrades_happen(machine) is None
+    for name in host.UPGRADES:
+        put(machine.path(f"/lib/systemd/system/{name}"), b"")
+    mask = machine.path("/etc/systemd/system/apt-daily.timer")
+    mask.parent.mkdir(parents=True)
+    mask.symlink_to("/dev/null")
+    assert host.upgrades_happen(machine) == "apt-daily-upgrade.timer may run while one plays"
+    host.stop_upgrades(machine)
+    assert machine.run.commands == [  # type: ignore[attr-defined]
+        ["systemctl", "mask", "apt-daily-upgrade.timer"]
+    ]
+
+
 def test_a_bank_that_cannot_be_read_is_said(machine: Machine) -> None:
     def refuse(*_words: object, **_how: object) -> str:
         raise ProvisionError("pedal.toml: nonsense")
