@@ -35,7 +35,7 @@ def realtime_kernel_missing(machine: Machine) -> str | None:
     realtime = flag.exists() and flag.read_text().strip() == "1"
     if realtime or "PREEMPT_RT" in machine.kernel:
         return None
-    how = "sudo apt install nvidia-l4t-rt-kernel" if machine.is_jetson else "linux-image-rt"
+    how = "NVIDIA's nvidia-l4t-rt-kernel" if machine.is_jetson else "Debian's linux-image-rt"
     return f"the kernel is not a real-time one (PREEMPT_RT): short periods may drop out ({how})"
 
 

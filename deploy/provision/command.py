@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deploy.provision.errors import ProvisionError, ProvisionInputError
+from deploy.provision.host import restart_services
 from deploy.provision.machine import TARGET, Machine
-from deploy.provision.step import Outcome, go_through
+from deploy.provision.step import Outcome, State, go_through
 from deploy.provision.steps import STEPS
 
 
@@ -82,16 +83,25 @@ def _figures(outcomes: Sequence[Outcome], error: str | None) -> dict[str, object
     }
 
 
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
 def main(argv: Sequence[str]) -> int:
     """Provision, or check; returns 0, or 1 where the machine is no pedal yet."""
     options = _parser().parse_args(argv)
     machine = _machine(options)
     os.umask(0o022)
+    outcomes: list[Outcome] = []
     try:
-        outcomes = go_through(STEPS, machine, options.check, lambda line: print(line, flush=True))
+        for outcome in go_through(STEPS, machine, options.check, _say):
+            outcomes.append(outcome)
+        if machine.booted and any(each.state is State.CHANGED for each in outcomes):
+            _say("starting the services again, with what has changed")
+            restart_services(machine)
     except ProvisionError as error:
         if options.json:
-            print(json.dumps(_figures([], str(error))))
+            print(json.dumps(_figures(outcomes, str(error))))
         raise
     lacking = [outcome for outcome in outcomes if outcome.lacks]
     if lacking:

@@ -102,7 +102,7 @@ def put_files(machine: Machine) -> None:
         return
     folders = {path.parent.name for path in changed}
     machine.run(["systemctl", "daemon-reload"])
-    if "rules.d" in folders:
+    if "rules.d" in folders and machine.path("/run/udev/control").exists():
         machine.run(["udevadm", "control", "--reload"])
         for subsystem in ("sound", "gpio", "spidev", "i2c-dev"):
             machine.run(["udevadm", "trigger", f"--subsystem-match={subsystem}"])
@@ -217,6 +217,11 @@ def enable_services(machine: Machine) -> None:
     _systemctl(machine, "enable", *wanted)
     if machine.booted:
         _systemctl(machine, "start", "purga.target")
+
+
+def restart_services(machine: Machine) -> None:
+    """Have running services take over what has changed; all of them are parts of the target."""
+    _systemctl(machine, "restart", "purga.target")
 
 
 def _wanted_services(machine: Machine) -> tuple[tuple[str, ...], tuple[str, ...]]:

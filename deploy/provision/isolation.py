@@ -40,7 +40,8 @@ def _others(machine: Machine) -> list[int]:
     others = sorted(set(range(count)) - set(cpus))
     if cpus and cpus[-1] >= count:
         raise ProvisionInputError(
-            f"audio is given processor {cpus[-1]}, but the machine has 0…{count - 1}"
+            f"audio is given processor {cpus[-1]}, but the machine has 0…{count - 1}; "
+            "change [audio] cpus in pedal.toml"
         )
     if cpus and not others:
         raise ProvisionInputError(f"audio is given all {count} processors; leave it fewer")
@@ -66,7 +67,11 @@ def _drop_ins(machine: Machine) -> dict[Path, bytes]:
 
 def affinity_missing(machine: Machine) -> str | None:
     """Whether the service manager does not yet keep everything else off audio's processors."""
-    if any(differs(path, text) for path, text in _drop_ins(machine).items()):
+    try:
+        files = _drop_ins(machine)
+    except ProvisionInputError as error:
+        return str(error)
+    if any(differs(path, text) for path, text in files.items()):
         return f"processors {cpu_list(audio_cpus(machine))} are not audio's alone"
     return None
 

@@ -1,6 +1,7 @@
 """A step of provisioning, and the way through a table of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -65,21 +66,31 @@ class Outcome:
 
 def go_through(
     steps: Sequence[Step], machine: Machine, check: bool, say: Callable[[str], None]
-) -> list[Outcome]:
+) -> Iterator[Outcome]:
     """Ask each step's question and, unless only checking, take its action where needed.
 
     Says one line for each step. Raises ``ProvisionError`` where an action fails or does not help:
     what comes after it may need it.
     """
-    outcomes = []
     for step in steps:
-        outcome = _ask(step, machine)
-        if outcome.state is State.MISSING and not check:
-            say(f"doing    {step.name}: {outcome.about}")
-            outcome = _take(step, machine)
-        outcomes.append(outcome)
+        with _named(step):
+            outcome = _ask(step, machine)
+            if outcome.state is State.MISSING and not check:
+                say(f"doing    {step.name}: {outcome.about}")
+                outcome = _take(step, machine)
         say(outcome.line())
-    return outcomes
+        yield outcome
+
+
+@contextmanager
+def _named(step: Step) -> Iterator[None]:
+    """Have an error say which step it was."""
+    try:
+        yield
+    except ProvisionError as error:
+        raise type(error)(f"{step.name}: {error}") from None
+    except OSError as error:
+        raise ProvisionError(f"{step.name}: {error}") from None
 
 
 def _ask(step: Step, machine: Machine) -> Outcome:
@@ -95,15 +106,10 @@ def _ask(step: Step, machine: Machine) -> Outcome:
 
 def _take(step: Step, machine: Machine) -> Outcome:
     assert step.act is not None
-    try:
-        step.act(machine)
-    except ProvisionError as error:
-        raise type(error)(f"{step.name}: {error}") from None
-    except OSError as error:
-        raise ProvisionError(f"{step.name}: {error}") from None
+    step.act(machine)
     still = step.missing(machine)
     if still is not None and step.advice:
         return Outcome(step.name, State.YOURS, still, advice=True)
     if still is not None:
-        raise ProvisionError(f"{step.name}: it was done, and still {still}")
+        raise ProvisionError(f"it was done, and still {still}")
     return Outcome(step.name, State.CHANGED)

@@ -16,18 +16,6 @@ STEPS = (
     Step("no upgrades unasked", host.upgrades_happen, host.stop_upgrades),
     Step("folders", host.folders_missing, host.make_folders),
     Step(
-        "processors",
-        isolation.affinity_missing,
-        isolation.set_affinity,
-        needless=isolation.needs_no_cpus,
-    ),
-    Step(
-        "kernel command line",
-        isolation.command_line_missing,
-        isolation.set_command_line,
-        needless=isolation.has_no_extlinux,
-    ),
-    Step(
         "real-time kernel",
         board.realtime_kernel_missing,
         needless=board.not_running,
@@ -51,4 +39,17 @@ STEPS = (
     Step("interface", board.card_missing, needless=board.not_running, advice=True),
     Step("ways of the knob", settings.ways_missing, settings.find_ways, advice=True),
     Step("services", host.services_missing, host.enable_services),
+    # Last: whoever gives audio a processor that is not there has a pedal all the same.
+    Step(
+        "processors",
+        isolation.affinity_missing,
+        isolation.set_affinity,
+        needless=isolation.needs_no_cpus,
+    ),
+    Step(
+        "kernel command line",
+        isolation.command_line_missing,
+        isolation.set_command_line,
+        needless=isolation.has_no_extlinux,
+    ),
 )

@@ -176,6 +176,7 @@ def test_files_are_installed_once_and_mended(machine: Machine) -> None:
 
 def test_a_running_machine_takes_new_files_over(machine: Machine) -> None:
     machine.path("/run/systemd/system").mkdir(parents=True)
+    put(machine.path("/run/udev/control"), b"")
     host.put_files(machine)
     commands = machine.run.commands  # type: ignore[attr-defined]
     assert ["systemctl", "daemon-reload"] in commands

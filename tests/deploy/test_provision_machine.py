@@ -89,8 +89,12 @@ def test_processors_that_cannot_be_given_are_refused(
     machine: Machine, cpus: tuple[int, ...]
 ) -> None:
     machine = running(machine, cpus)
+    assert "processor" in str(isolation.affinity_missing(machine))
     with pytest.raises(ProvisionInputError, match="processor"):
-        isolation.affinity_missing(machine)
+        isolation.set_affinity(machine)
+    with pytest.raises(ProvisionInputError, match="processor"):
+        isolation.set_command_line(machine)
+    assert machine.path(isolation.EXTLINUX).read_text() == EXTLINUX
 
 
 def test_an_image_says_nothing_about_processors(machine: Machine) -> None:
