@@ -5,20 +5,21 @@ processes of its own, one for each core, and reaches the one that plays through 
 stays small.
 """
 
-import multiprocessing
 import os
-from collections.abc import Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from device.cache import writable
 from device.prepare import find, is_found, playable
 from device.preset import Preset, read_preset
 from device.processes.realtime import die_with_parent
-from device.sound.player import Playable
-from device.studio import StudioBundle, StudioSource
-from device.tools.progress import count_bar
+from device.sound.dry import DryPath
+from device.sound.player import Playable, Player
 from models.errors import PurgaError
+
+if TYPE_CHECKING:
+    from device.studio import StudioBundle, StudioSource
 
 _MOST_WORKERS = 4
 """However many cores there are: each takes hundreds of megabytes."""
@@ -29,7 +30,7 @@ def playable_bank(
     rate_hz: int,
     interface_dbu: float | None = None,
     cache: Path | None = None,
-    studio: StudioSource | None = None,
+    studio: "StudioSource | None" = None,
 ) -> list[Playable]:
     """``playable`` for each preset. Raises ``PresetError`` and ``ModelError``."""
     network = None
@@ -41,12 +42,94 @@ def playable_bank(
     ]
 
 
+def loaded_bank(
+    files: Sequence[Path],
+    first: int,
+    rate_hz: int,
+    period_frames: int,
+    interface_dbu: float | None = None,
+    studio_of: "Callable[[], StudioSource] | None" = None,
+    cache: Path | None = None,
+) -> tuple[Player, dict[int, str]]:
+    """A prepared player of these presets, and why any of them cannot be played, by its index.
+
+    For the stage: the dry guitar plays in the place of a preset that is broken, whatever is
+    wrong with it. ``studio_of`` gives the source of studio engines, and is asked only where a
+    preset wants one.
+    """
+    problems: dict[int, str] = {}
+    presets: dict[int, Preset] = {}
+    for index, file in enumerate(files):
+        try:
+            presets[index] = read_preset(file)
+        except Exception as problem:
+            problems[index] = _sentence(file, problem)
+    studio = None
+    if studio_of is not None and any(each.plays_studio for each in presets.values()):
+        studio = studio_of()
+    _find_for_stage(list(presets.values()), rate_hz, interface_dbu, cache, studio)
+    bank: list[Playable] = []
+    for index, file in enumerate(files):
+        path: Playable = DryPath(file.stem)
+        if index in presets:
+            try:
+                path = playable(presets[index], rate_hz, interface_dbu, cache=cache, studio=studio)
+            except Exception as problem:
+                problems[index] = _sentence(file, problem)
+        bank.append(path)
+
+    def instead(index: int, problem: Exception) -> Playable:
+        problems[index] = _sentence(files[index], problem)
+        return DryPath(bank[index].name)
+
+    player = Player(bank, first)
+    player.prepare(rate_hz, period_frames, instead=instead)
+    return player, problems
+
+
+def _find_for_stage(
+    presets: Sequence[Preset],
+    rate_hz: int,
+    interface_dbu: float | None,
+    cache: Path | None,
+    studio: "StudioSource | None",
+) -> None:
+    """``find_ways`` for those that can be found; what fails shows when the preset is made."""
+    whole = []
+    for preset in presets:
+        try:
+            if is_found(preset, rate_hz, interface_dbu, cache):
+                continue
+            # A capture that is missing is seen here, before processes are started for it.
+            for tone in (preset.table.tone.a, preset.table.tone.b):
+                for block in tone.chain:
+                    block.build(preset.file.parent, interface_dbu)
+            whole.append(preset)
+        except Exception:
+            continue
+    network = None
+    try:
+        if studio is not None and any(each.table.morph.direction for each in whole):
+            network = studio.network
+        find_ways(whole, rate_hz, interface_dbu, cache, network)
+    except PurgaError:
+        return
+
+
+def _sentence(file: Path, problem: Exception) -> str:
+    """What is wrong with a preset; a defect of ours is said to be one."""
+    if isinstance(problem, PurgaError):
+        text = str(problem)
+        return text if text.startswith(str(file)) else f"{file}: {text}"
+    return f"{file}: cannot be played ({type(problem).__name__}: {problem}); report this"
+
+
 def find_ways(
     presets: Sequence[Preset],
     rate_hz: int,
     interface_dbu: float | None = None,
     cache: Path | None = None,
-    network: StudioBundle | None = None,
+    network: "StudioBundle | None" = None,
 ) -> None:
     """Find what is not yet known of these presets, into the cache, with a bar on stderr.
 
@@ -57,6 +140,12 @@ def find_ways(
     unknown = [each for each in presets if not is_found(each, *about)]
     if not unknown or not writable(cache):
         return
+    # Here, because a bank that is known needs none of it, and somebody waits for the sound.
+    import multiprocessing
+    from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
+
+    from device.tools.progress import count_bar
+
     workers = min(len(unknown), len(os.sched_getaffinity(0)), _MOST_WORKERS)
     try:
         with (
@@ -85,6 +174,6 @@ def _find(
     rate_hz: int,
     interface_dbu: float | None,
     cache: Path | None,
-    network: StudioBundle | None,
+    network: "StudioBundle | None",
 ) -> None:
     find(read_preset(file), rate_hz, interface_dbu, cache, network)

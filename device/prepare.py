@@ -1,32 +1,18 @@
-"""From a preset to a path that can be played: the way of the knob is found here, once.
+"""From a preset to a path that can be played: what has to be found for it is found here, once.
 
-Both tones are tried on a short phrase at several drives, and ``models.path`` finds the way. It
-is kept under a hash of all it depends on, so the next time takes a moment.
+What finds it (``ways``, ``fit``, ``direction``) is imported where a preset needs it: most of a
+start would be spent on searches that were done long ago.
 """
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from device.cache import Kept
-from device.direction import found_direction, kept_direction
-from device.fit import found_fit, kept_fit
-from device.preset import Preset, Side
-from device.probe import PROBE_PERIOD_FRAMES, played, probe
-from device.sound.player import Playable, Player
-from device.sound.ramp import Curve
-from device.sound.trajectory import Trajectory
-from device.studio import StudioBundle, StudioSource
-from models.path import DRIVES_DB, DrivePath, Figures, Tone, even_positions, find_path, way_along
-from models.quality import spectra
-from models.units import Audio, gain_from_db
+from device.preset import Preset
+from device.sound.player import Playable
 
-_LAW_POSITIONS = np.linspace(0.0, 1.0, 11)
+if TYPE_CHECKING:
+    from device.studio import StudioBundle, StudioSource
 
 
 def playable(
@@ -35,7 +21,7 @@ def playable(
     interface_dbu: float | None = None,
     scenes: bool = True,
     cache: Path | None = None,
-    studio: StudioSource | None = None,
+    studio: "StudioSource | None" = None,
 ) -> Playable:
     """Make a preset's path, unprepared, with the way its knob takes. Raises ``PresetError``.
 
@@ -46,15 +32,24 @@ def playable(
         network = None if studio is None else studio.network
         change = None
         if preset.table.morph.direction is not None and network is not None:
+            from device.direction import found_direction
+
             change = found_direction(preset, network, cache)
         return preset.path(interface_dbu, scenes, studio=engine, change=change)
+    from device.ways import found_law, found_path
+
     if preset.one_shape:
         law = found_law(preset, rate_hz, interface_dbu, cache)
         return preset.path(interface_dbu, scenes, law=law)
+    from device.sound.trajectory import Trajectory
+    from models.path import way_along
+
     found = found_path(preset, rate_hz, interface_dbu, cache)
     trajectory = Trajectory(way_along(found, preset.table.morph.law))
     fit = None
     if preset.needs_fit:
+        from device.fit import found_fit
+
         fit = found_fit(preset, found, rate_hz, interface_dbu, cache)
     return preset.path(interface_dbu, scenes, trajectory, fit=fit, studio=engine)
 
@@ -64,18 +59,24 @@ def find(
     rate_hz: int,
     interface_dbu: float | None = None,
     cache: Path | None = None,
-    network: StudioBundle | None = None,
+    network: "StudioBundle | None" = None,
 ) -> None:
     """Find into the cache what ``playable`` needs. Raises as that does."""
     if preset.table.morph.direction is not None and network is not None:
+        from device.direction import found_direction
+
         found_direction(preset, network, cache)
     if not preset.needs_way:
         return
+    from device.ways import found_law, found_path
+
     if preset.one_shape:
         found_law(preset, rate_hz, interface_dbu, cache)
         return
     found = found_path(preset, rate_hz, interface_dbu, cache)
     if preset.needs_fit:
+        from device.fit import found_fit
+
         found_fit(preset, found, rate_hz, interface_dbu, cache)
 
 
@@ -84,96 +85,21 @@ def is_found(
     rate_hz: int,
     interface_dbu: float | None = None,
     cache: Path | None = None,
-    network: StudioBundle | None = None,
+    network: "StudioBundle | None" = None,
 ) -> bool:
     """Whether all that ``playable`` has to find is in the cache. Raises ``ModelError``."""
     if preset.table.morph.direction is not None and network is not None:
+        from device.direction import kept_direction
+
         return kept_direction(preset, network, cache).exists
     if not preset.needs_way:
         return True
     about = (preset, rate_hz, interface_dbu, cache)
     if preset.one_shape:
         return Kept("law", *about).exists
-    if preset.needs_fit and not kept_fit(*about).exists:
-        return False
+    if preset.needs_fit:
+        from device.fit import kept_fit
+
+        if not kept_fit(*about).exists:
+            return False
     return Kept("way", *about).exists
-
-
-def found_path(
-    preset: Preset, rate_hz: int, interface_dbu: float | None = None, cache: Path | None = None
-) -> DrivePath:
-    """The preset's way, from the cache where it has been found before. Raises ``PresetError``."""
-    kept = Kept("way", preset, rate_hz, interface_dbu, cache)
-    path = kept.read(_from_arrays)
-    if path is None:
-        sides: tuple[Side, Side] = ("a", "b")
-        # Almost all of it is networks and convolutions, which run side by side.
-        with ThreadPoolExecutor(2) as threads:
-            a, b = threads.map(lambda side: tried(preset, side, rate_hz, interface_dbu), sides)
-        path = find_path(a, b, rate_hz, drives=preset.table.morph.path == "drive")
-        kept.write(_to_arrays(path))
-    return path
-
-
-def found_law(
-    preset: Preset, rate_hz: int, interface_dbu: float | None = None, cache: Path | None = None
-) -> Curve:
-    """For tones of one shape: positions by even places of the knob that sound evenly spaced."""
-    kept = Kept("law", preset, rate_hz, interface_dbu, cache)
-    law = kept.read(_law)
-    if law is None:
-        phrase = probe(rate_hz)
-        sounds = []
-        for position in _LAW_POSITIONS.tolist():
-            path = preset.path(interface_dbu, scenes=False)
-            path.steering = None
-            player = Player([path])
-            player.prepare(rate_hz, PROBE_PERIOD_FRAMES, position)
-
-            def play(source: Audio, target: Audio, player: Player = player) -> None:
-                player.process(source, player.glide.position, target)
-
-            sounds.append(spectra(played(play, phrase, player.latency_frames)))
-        law = even_positions(np.array(sounds))
-        kept.write({"law": law})
-    return law
-
-
-def _law(kept: Mapping[str, Any]) -> Curve:
-    law = np.asarray(kept["law"], np.float32)
-    rising = law.ndim == 1 and law.size > 1 and bool((np.diff(law) >= 0.0).all())
-    if not rising or law[0] != 0.0 or law[-1] != 1.0:
-        raise ValueError("it does not lead from tone A to tone B")
-    return law
-
-
-def tried(preset: Preset, side: Side, rate_hz: int, interface_dbu: float | None = None) -> Tone:
-    """One tone at every drive, latency taken out, on the probe. Raises ``PresetError``."""
-    chain = preset.chain(side, interface_dbu)
-    chain.prepare(rate_hz, PROBE_PERIOD_FRAMES)
-    phrase = probe(rate_hz) * np.float32(gain_from_db(preset.table.input.gain_db))
-    rows = []
-    for drive_db in DRIVES_DB.tolist():
-        chain.reset()
-        driven = phrase * np.float32(gain_from_db(drive_db))
-        rows.append(spectra(played(chain.process, driven, chain.latency_frames)))
-    return Tone(np.array(rows))
-
-
-def _from_arrays(kept: Mapping[str, Any]) -> DrivePath:
-    values: dict[str, Any] = {}
-    for field in fields(DrivePath):
-        value = np.asarray(kept[field.name], np.float64)
-        if field.type is Figures:
-            values[field.name] = Figures(*value.reshape(3).tolist())
-        else:
-            values[field.name] = value if value.ndim else float(value)
-    return DrivePath(**values)
-
-
-def _to_arrays(path: DrivePath) -> dict[str, npt.NDArray[Any]]:
-    values = {field.name: getattr(path, field.name) for field in fields(DrivePath)}
-    return {
-        name: value.as_array() if isinstance(value, Figures) else np.asarray(value)
-        for name, value in values.items()
-    }

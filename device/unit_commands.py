@@ -4,6 +4,7 @@ They are started while somebody waits for the sound, so each imports only what i
 """
 
 import argparse
+import gc
 
 from device.config import Config, load_config
 from device.outcome import Outcome
@@ -12,9 +13,16 @@ from device.processes.realtime import die_with_parent
 
 def audio(options: argparse.Namespace) -> Outcome:
     """Be the audio process."""
+    # Until the loop begins nothing is thrown away that would be worth looking for.
+    gc.disable()
     from device.processes.entry_audio import run_audio
+    from device.unit_config import FileChange, unit_config
 
-    run_audio(_config(options), options.input, options.out)
+    if options.supervised:
+        die_with_parent()
+    file = FileChange(options.config)
+    config, problem = unit_config(options)
+    run_audio(config, options.input, options.out, problem, file)
     return Outcome()
 
 

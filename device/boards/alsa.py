@@ -87,6 +87,8 @@ class AlsaConfig:
     """The longest time between two looks."""
     stall_s: float = 0.2
     """A card that moves no period in this time (or in ten periods, if longer) is lost."""
+    patient: bool = False
+    """A card that is there and refuses does not stop the start: it is looked for again."""
     start_s: float = 1.0
     """The same for the first period after a start: some cards and servers take their time."""
 
@@ -179,8 +181,8 @@ class AlsaPort:
         """Open both directions and verify what the driver gave.
 
         A card that is missing, or held by another program, is no error: it is looked for while
-        ``read`` is called. Raises ``AudioError`` when pyalsaaudio is missing or too old, and
-        when the card is there but refuses what was asked.
+        ``read`` is called. Raises ``AudioError`` when pyalsaaudio is missing or too old, and,
+        unless it is to be patient, when the card is there but refuses what was asked.
         """
         self.close()
         if self._library is None:
@@ -190,9 +192,12 @@ class AlsaPort:
             self._open_streams()
         except Absent as reason:
             self._lose(str(reason))
-        except AudioError:
-            self._is_open = False
-            raise
+        except AudioError as reason:
+            if not self.config.patient:
+                self._is_open = False
+                raise
+            self.refusals += 1
+            self._lose(str(reason))
 
     def read(self, target: Audio) -> PortStatus:
         """Wait for one period of the guitar and put it into ``target`` ``(1, period_frames)``.

@@ -57,11 +57,15 @@ class ControlSide:
 
 
 def open_audio_side(
-    config: Config, guitar: "Audio | None", followers: Sequence[Follower] = ()
+    config: Config,
+    guitar: "Audio | None",
+    followers: Sequence[Follower] = (),
+    patient: bool = False,
 ) -> AudioSide:
     """Make the interface, unopened. ``guitar`` ``(1, frames)`` is what a simulated one plays.
 
-    Simulated time waits for ``followers``; real time waits for nobody.
+    Simulated time waits for ``followers``; real time waits for nobody. With ``patient`` a card
+    that refuses what is asked is looked for again, like one that is not there.
 
     Raises ``ConfigError`` for a simulated board without a guitar.
     """
@@ -88,6 +92,7 @@ def open_audio_side(
         period_frames=audio.period_frames,
         periods=audio.periods,
         input_channel=audio.input_channel,
+        patient=patient,
     )
     return AudioSide(AlsaPort(alsa), RealClock())
 

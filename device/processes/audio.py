@@ -1,20 +1,27 @@
-"""The audio process: the only one that touches the interface, with one thread and one loop."""
+"""The audio process: the only one that touches the interface, with one loop that never waits.
 
-from collections.abc import Mapping
-from typing import Protocol
+Reading, playing and writing is all that happens here; presets are loaded in a thread beside it
+(``loading``), and until they are there the guitar is heard dry.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from device.boards.audio_port import AudioPort, PortStatus
 from device.boards.board import StopWatch
-from device.processes.link import ControlState, Heartbeat, Link, Listener
+from device.engine_kinds import Ceiling
+from device.processes.audio_notes import HEARTBEAT_S, AudioNotes
+from device.processes.link import ControlState, Link, Listener
 from device.processes.meters import Meters
 from device.sound.guard import NanGuard, OutputGuard, all_finite
-from device.sound.morph import Studio
 from device.sound.player import Player
+from device.sound.ramp import Fade, SmoothValue
 
-HEARTBEAT_S = 0.010
-"""How often control is told that periods advance."""
+if TYPE_CHECKING:
+    from device.processes.loading import Loaded
+    from device.sound.morph import Studio
 
 
 class PeriodLog(Protocol):
@@ -22,6 +29,24 @@ class PeriodLog(Protocol):
 
     def add(self, busy_ns: int, position: float, knob: float) -> None:
         """Store one period: what was played, and where the knob stood. Allocates nothing."""
+
+
+class Source(Protocol):
+    """Where a bank comes from that is not there yet: ``loading.Loader``."""
+
+    def take(self) -> "Loaded | None":
+        """What was loaded, once; never waits."""
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Why nothing will come."""
+
+
+class Life(Protocol):
+    """Who is told that periods advance: ``watchdog.Watchdog``."""
+
+    def alive(self) -> None:
+        """Periods advance. Costs nothing most of the time."""
 
 
 class AudioLoop:
@@ -35,52 +60,61 @@ class AudioLoop:
     def __init__(
         self,
         port: AudioPort,
-        player: Player,
+        player: Player | None,
         meters: Meters,
         watch: StopWatch,
         listener: Listener | None = None,
         log: PeriodLog | None = None,
-        studios: Mapping[int, Studio] | None = None,
+        studios: "Mapping[int, Studio] | None" = None,
+        *,
+        source: Source | None = None,
+        life: Life | None = None,
+        age_ms: Callable[[], int] | None = None,
     ) -> None:
-        """Take an unopened port and a prepared player.
+        """Take an unopened port, and a prepared player or the ``source`` one will come from.
 
-        ``studios`` are the studio engines of its presets, by the preset's index.
+        ``studios`` are the studio engines of its presets, by the preset's index. ``age_ms`` says
+        for how long the process has run.
         """
-        self._port = port
-        self._player = player
-        self._meters = meters
-        self._watch = watch
-        self._listener = listener
-        self._log = log
-        self._studios = dict(studios or {})
+        self._port, self._player = port, player
+        self._meters, self._watch = meters, watch
+        self._listener, self._log = listener, log
+        self._source, self._life = source, life
+        self._age_ms = age_ms
         self._link: Link | None = None
-        self.control = ControlState(preset=player.active)
+        first = 0 if player is None else player.active
+        self.control = ControlState(preset=first)
         """What control said last."""
-        self._heartbeat = Heartbeat()
         rate_hz, frames = port.rate_hz, port.period_frames
-        self._period_ns = frames * 1_000_000_000 // rate_hz
+        self._notes = AudioNotes(meters, port)
+        self._notes.studios = dict(studios or {})
+        self._heartbeat = self._notes.heartbeat
+        self._heartbeat.loading = player is None
         self._heartbeat_periods = max(1, round(HEARTBEAT_S * rate_hz / frames))
         self._guitar = np.zeros((1, frames), np.float32)
         self._sound = np.zeros((1, frames), np.float32)
         self._input_guard = NanGuard(rate_hz, frames)
         self._guard = OutputGuard(rate_hz, frames)
+        self._loudness = SmoothValue(1.0, rate_hz, frames)
+        # From the dry guitar to the preset that was loaded, once it has something to say.
+        self._entry = Fade(rate_hz, frames)
+        self._entry.stop()
+        self._unheard = 0
+        self._ceiling = Ceiling.STUDIO
         self._broken_preset = -1
-        self._asked_preset = player.active
-        self._heard = False
-        for name, value in (
-            ("rate_hz", rate_hz),
-            ("period_frames", frames),
-            ("total_periods", getattr(port, "total_periods", 0)),
-        ):
-            meters.store(name, value)
+        self._asked_preset = first
+        self._heard = self._sounded = False
 
-    def run(self) -> None:
+    def run(self, opened: Callable[[], None] | None = None) -> None:
         """Play until a simulated input ends; a real one has no end. Opens and closes the port.
 
-        Raises ``AudioError`` where the interface cannot do what is asked.
+        ``opened`` is called in between. Raises ``AudioError`` where the interface cannot do what
+        is asked.
         """
         self._port.open()
         try:
+            if opened is not None:
+                opened()
             while self.step():
                 pass
         finally:
@@ -97,11 +131,17 @@ class AudioLoop:
             return False
         start_ns = self._watch.busy_ns()
         self._hear_control()
+        if self._player is None:
+            self._look_for_player()
         self._play()
         busy_ns = self._watch.busy_ns() - start_ns
         written = self._port.write(self._sound)
         self._note(max(status, written), busy_ns)
         return True
+
+    def finish(self) -> None:
+        """Store everything once more, for whoever reads the meters after the end."""
+        self._notes.rarely(self._player, self.control, self._guard, self._input_guard, self._link)
 
     def _hear_control(self) -> None:
         """Take what control said since; without it, everything stays as it was said last."""
@@ -113,14 +153,15 @@ class AudioLoop:
                 return
             # A control process that was restarted counts its packets from the beginning.
             self.control.sequence = 0
-        link = self._link
+        link, player = self._link, self._player
         if link.receive(self.control) and not self._heard:
             self._heard = True
-            # Nobody turned the knob: it is only now known where it is.
-            self._player.forget_knob()
-            if periods == 0:
-                # Before the first sound there is nothing to glide from.
-                self._player.glide.jump(self.control.position)
+            if player is not None:
+                # Nobody turned the knob: it is only now known where it is.
+                player.forget_knob()
+                if periods == 0:
+                    # Before the first sound there is nothing to glide from.
+                    player.glide.jump(self.control.position)
         if periods % self._heartbeat_periods == 0:
             link.send(self._heartbeat.pack())
         if not link.alive:
@@ -128,8 +169,61 @@ class AudioLoop:
             link.close()
             self._link = None
 
+    def _look_for_player(self) -> None:
+        """Begin with a bank that has been loaded: the preset and the position asked for by now."""
+        source = self._source
+        if source is None:
+            return
+        loaded = source.take()
+        if loaded is None:
+            if source.failure is not None:
+                # Nothing will come: the guitar stays dry.
+                self._source = None
+                self._heartbeat.loading = False
+                self._heartbeat.broken = 1
+            return
+        player, self._player = loaded.player, loaded.player
+        self._notes.studios = loaded.studios
+        self._heartbeat.loading = False
+        self._heartbeat.broken = len(loaded.problems)
+        wanted = self.control.preset if self._heard else player.active
+        self._asked_preset = wanted
+        if wanted >= len(player.bank):
+            self._meters.count("preset_refused")
+            wanted = player.active
+        player.begin(wanted, self.control.position)
+        self._limit(player)
+        self._unheard = -(-player.latency_frames // self._port.period_frames)
+        self._entry.start()
+
+    def _limit(self, player: Player) -> None:
+        self._ceiling = self.control.ceiling
+        player.limit(self._ceiling)
+
     def _play(self) -> None:
-        player, control, guitar, sound = self._player, self.control, self._guitar, self._sound
+        """What goes out: the tone, the dry guitar in its place, or nothing."""
+        control, guitar, sound, player = self.control, self._guitar, self._sound, self._player
+        self._input_guard.apply(guitar, all_finite(guitar))
+        if player is None:
+            np.copyto(sound, guitar)
+        else:
+            self._follow(player)
+            if self._broken_preset == player.active:
+                np.copyto(sound, guitar)
+            else:
+                self._process(player)
+            if self._entry.running:
+                self._enter()
+        self._loudness.move(0.0 if control.mute else 1.0)
+        if self._loudness.moving():
+            np.multiply(sound, self._loudness.advance(), out=sound)
+        elif self._loudness.value == 0.0:
+            sound.fill(0.0)
+        self._guard.apply(sound)
+
+    def _follow(self, player: Player) -> None:
+        """Have the player do what control says."""
+        control = self.control
         if control.preset != self._asked_preset:
             self._asked_preset = control.preset
             if control.preset < len(player.bank):
@@ -137,92 +231,47 @@ class AudioLoop:
                 self._broken_preset = -1
             else:
                 self._meters.count("preset_refused")
+        if control.ceiling != self._ceiling:
+            self._limit(player)
         player.bypass(control.bypass)
-        self._input_guard.apply(guitar, all_finite(guitar))
-        if self._broken_preset == player.active:
+
+    def _process(self, player: Player) -> None:
+        sound = self._sound
+        try:
+            player.process(self._guitar, self.control.position, sound)
+        except Exception:  # whatever it is, the music goes on: dry, and counted
+            self._meters.count("path_errors")
+            self._broken_preset = player.active
+            # The guard leads the last sound out and the dry guitar in.
+            sound.fill(np.nan)
+
+    def _enter(self) -> None:
+        """Lead from the dry guitar to the tone, once what its latency holds back has come."""
+        guitar, sound = self._guitar, self._sound
+        if self._unheard:
+            self._unheard -= 1
             np.copyto(sound, guitar)
-        else:
-            try:
-                player.process(guitar, control.position, sound)
-            except Exception:  # whatever it is, the music goes on: dry, and counted
-                self._meters.count("path_errors")
-                self._broken_preset = player.active
-                # The guard leads the last sound out and the dry guitar in.
-                sound.fill(np.nan)
-        self._guard.apply(sound)
+            return
+        np.subtract(sound, guitar, out=sound)
+        np.multiply(sound, self._entry.advance(), out=sound)
+        np.add(sound, guitar, out=sound)
+        if not self._entry.running and self._age_ms is not None:
+            self._meters.store("wet_after_ms", self._age_ms())
 
     def _note(self, status: int, busy_ns: int) -> None:
         """Store this period's numbers."""
-        meters, player, heartbeat = self._meters, self._player, self._heartbeat
-        meters.load(busy_ns, self._period_ns)
-        if status == PortStatus.XRUN:
-            meters.count("xruns")
-        elif status == PortStatus.ABSENT:
-            meters.count("absent_periods")
-        heartbeat.periods += 1
-        heartbeat.preset = player.active
-        heartbeat.absent = status == PortStatus.ABSENT
-        position, knob = player.position, player.glide.position
-        meters.store("absent", heartbeat.absent)
-        meters.store("position_ppm", int(position * 1e6))
-        meters.store("knob_ppm", int(knob * 1e6))
-        meters.store("periods", heartbeat.periods)
-        if self._log is not None:
-            self._log.add(busy_ns, position, knob)
+        notes, player, heartbeat = self._notes, self._player, self._heartbeat
+        notes.period(status, busy_ns)
+        if player is not None:
+            knob = player.glide.position
+            notes.position(player.position, knob)
+            if self._log is not None:
+                self._log.add(busy_ns, player.position, knob)
+        if status == PortStatus.OK and not self._sounded:
+            self._sounded = True
+            if self._age_ms is not None:
+                self._meters.store("dry_after_ms", self._age_ms())
         if heartbeat.periods % self._heartbeat_periods == 0:
-            self._note_rarely()
-
-    def _note_rarely(self) -> None:
-        """Store what changes seldom, or is summed up elsewhere."""
-        meters, player, guard = self._meters, self._player, self._guard
-        meters.store("preset", player.active)
-        meters.store("latency_frames", player.latency_frames)
-        meters.store("preset_changes", player.preset_changes)
-        meters.store("tone_nan_periods", player.nan_periods)
-        meters.store("input_nan_periods", self._input_guard.nan_periods)
-        meters.store("guard_nan_periods", guard.nan_periods)
-        meters.store("clipped_periods", guard.clipped_periods)
-        meters.store("peak_ppm", int(min(guard.peak, 1e6) * 1e6))
-        meters.store("bypass", self.control.bypass)
-        meters.store("scenes", player.scenes_play)
-        meters.store("knob_faults", self.control.knob_faults)
-        # A port may measure its buffers only once it is open.
-        meters.store("interface_frames", getattr(self._port, "latency_frames", 0))
-        meters.say(getattr(self._port, "last_error", None))
-        if self._link is not None:
-            meters.store("control_refused", self._link.refused)
-            meters.store("control_foreign", self._link.foreign)
-        if self._studios:
-            self._note_studios()
-
-    def _note_studios(self) -> None:
-        """Store what all studio engines counted, and how that of the playing preset is."""
-        meters, active = self._meters, self._studios.get(self._player.active)
-        absent = late = crossfades = lost = refused = stale = gaps = nan = foreign = 0
-        for studio in self._studios.values():
-            absent += studio.absent_periods
-            late += studio.late_periods
-            crossfades += studio.crossfades
-            lost += studio.peer.lost
-            refused += studio.peer.refused
-            stale += studio.stale
-            gaps += studio.gaps
-            nan += studio.nan_replies
-            foreign += studio.foreign + studio.peer.foreign
-        meters.store("studio_absent_periods", absent)
-        meters.store("studio_late_periods", late)
-        meters.store("studio_crossfades", crossfades)
-        meters.store("studio_lost", lost)
-        meters.store("studio_refused", refused)
-        meters.store("studio_stale", stale)
-        meters.store("studio_gaps", gaps)
-        meters.store("studio_nan", nan)
-        meters.store("studio_foreign", foreign)
-        meters.store("studio", active is not None)
-        meters.store("studio_alive", active is not None and active.peer.alive)
-        meters.store("studio_heard", active is not None and active.heard)
-        meters.store("studio_reserve_frames", 0 if active is None else active.reserve_frames)
-
-    def finish(self) -> None:
-        """Store everything once more, for whoever reads the meters after the end."""
-        self._note_rarely()
+            self.finish()
+            if self._life is not None:
+                self._life.alive()

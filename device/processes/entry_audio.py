@@ -1,115 +1,140 @@
-"""What the audio process does from its start to its end."""
+"""What the audio process does from its start to its end.
 
-import json
-import resource
-import sys
+On stage it opens the interface and lets the dry guitar through before it knows a single preset;
+what is slow to import or to prepare is left to a thread (``loading``). In a simulation, which has
+a beginning and an end, all is prepared first, and what is wrong ends it with one sentence.
+"""
+
+import gc
+import os
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
-import numpy as np
-
-from device.bank import playable_bank
-from device.boards.board import Follower
 from device.boards.open import open_audio_side
-from device.boards.simulated import SimulatedAudio
 from device.config import Config
-from device.files import read_sound_at, whole_file, write_sound
-from device.preset import read_preset
+from device.processes.age import age_ms
 from device.processes.audio import AudioLoop
+from device.processes.bank_report import BankEntry, BankReport, write_bank
+from device.processes.journal import Journal
 from device.processes.link import Listener
+from device.processes.loading import Loaded, Loader, studios_of
 from device.processes.meters import Meters
-from device.processes.realtime import (
-    end_on_signals,
-    go_realtime,
-    no_garbage_collection,
-    quiet_arithmetic,
-)
-from device.processes.record import PATH_FILE, RECORD_FILE, RunLog, describe
-from device.processes.studio_link import StudioLink
-from device.sound.morph import MorphEngine, Studio
-from device.sound.morph.studio_feed import Change, timing_of
-from device.sound.path import SoundPath
-from device.sound.player import Player
-from device.studio import StudioBundle, read_studio, settings_or_default
+from device.processes.realtime import end_on_signals, go_realtime, quiet_arithmetic
+from device.processes.watchdog import Watchdog
+from device.unit_config import FileChange
+
+if TYPE_CHECKING:
+    from device.processes.studio_side import BehindASocket
+
+_LOOK_S = 0.1
+"""How often a file that could not be used is looked at."""
 
 
-def run_audio(config: Config, sound: Path | None = None, out: Path | None = None) -> None:
+def run_audio(
+    config: Config,
+    sound: Path | None = None,
+    out: Path | None = None,
+    problem: str = "",
+    file: FileChange | None = None,
+) -> None:
     """Play. On the simulated board: ``sound`` through the pedal, all that happened into ``out``.
 
-    Raises ``PurgaError`` for what cannot be read, prepared or opened.
+    ``problem`` is why ``pedal.toml`` could not be used: nothing is played then, so that control
+    leaves the relay down, until ``file`` has changed. Raises ``PurgaError`` for what cannot be
+    opened; in a simulation also for what cannot be read or prepared.
     """
+    if config.board == "simulated":
+        # Imported here, because a pedal on stage writes no report.
+        from device.processes.simulation import simulate
+
+        simulate(config, sound, out)
+        return
+    end_on_signals()
+    watchdog, journal = Watchdog(), Journal("audio")
+    if problem:
+        _wait_for_change(config, problem, file, watchdog, journal)
+    _play(config, watchdog, journal)
+
+
+def _play(config: Config, watchdog: Watchdog, journal: Journal) -> None:
     audio = config.table.audio
-    presets = [read_preset(file) for file in config.presets]
-    studio = None
-    if any(preset.plays_studio for preset in presets):
-        studio = _BehindASocket(config)
-    bank = playable_bank(presets, audio.rate_hz, audio.interface_dbu, studio=studio)
-    studios = {
-        index: path.morph
-        for index, path in enumerate(bank)
-        if isinstance(path, SoundPath) and isinstance(path.morph, Studio)
-    }
-    player = Player(bank, config.first_preset)
-    player.prepare(audio.rate_hz, audio.period_frames)
-    latency = player.latency_frames
-    guitar = None
-    if sound is not None:
-        guitar = read_sound_at(sound, audio.rate_hz, [])
-        # Silence behind the end, so that what is still on its way comes out.
-        guitar = np.concatenate([guitar, np.zeros((1, latency), np.float32)], axis=1)
-    # Nobody is waited for who was not started.
-    followers: list[Follower] = [*studios.values()] if config.bundle is not None else []
-    side = open_audio_side(config, guitar, followers)
-    log = None
-    if isinstance(side.port, SimulatedAudio):
-        log = RunLog(side.port.total_periods)
-    else:
-        for line in go_realtime(audio.realtime_priority, frozenset(audio.cpus)):
-            print(f"audio: {line}", file=sys.stderr)
+    quiet_arithmetic()
+    # A unit's card that refuses what is asked is looked for again, like one that is not there.
+    side = open_audio_side(config, None, patient=watchdog.watched)
     meters = Meters(config.meters)
     listener = Listener(config.control_socket)
-    loop = AudioLoop(side.port, player, meters, side.watch, listener, log, studios)
-    end_on_signals()
-    quiet_arithmetic()
-    no_garbage_collection()
+    loader = Loader(lambda: _load(config, journal))
+    loop = AudioLoop(
+        side.port,
+        None,
+        meters,
+        side.watch,
+        listener,
+        source=loader,
+        life=watchdog,
+        age_ms=age_ms,
+    )
+    for line in go_realtime(audio.realtime_priority, frozenset(audio.cpus)):
+        journal.say(line, "warning")
+    # What lives now lives on; looking for what does not would take as long as opening the card.
+    gc.freeze()
+    gc.disable()
+    watchdog.ready("dry: presets are being loaded")
     try:
-        loop.run()
+        loop.run(opened=loader.start)
     finally:
         loop.finish()
-    if out is not None and isinstance(side.port, SimulatedAudio) and log is not None:
-        assert guitar is not None
-        frames = guitar.shape[1] - latency
-        write_sound(out / "run.wav", side.port.played[:, latency : latency + frames], audio.rate_hz)
-        with whole_file(out / RECORD_FILE) as temporary, temporary.open("wb") as file:
-            np.savez(file, busy_ns=log.busy_ns, positions=log.positions, knob=log.knob)
-        about = describe(player.bank[player.active])
-        about["peak_resident_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        with whole_file(out / PATH_FILE) as temporary:
-            temporary.write_text(json.dumps(about))
+        watchdog.stopping()
 
 
-class _BehindASocket:
-    """Studio engines whose sound comes from the engine process, should there be one."""
+def _load(config: Config, journal: Journal) -> Loaded:
+    """The bank, whatever is wrong with any of its presets; what is wrong is said and kept."""
+    from device.bank import loaded_bank
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        settings, instead = settings_or_default(config)
-        if instead is not None:
-            print(
-                f"audio: the stage engine plays in the studio engine's place: {instead}",
-                file=sys.stderr,
+    audio = config.table.audio
+
+    def studio_of() -> "BehindASocket":
+        from device.processes.studio_side import BehindASocket
+
+        source = BehindASocket(config)
+        if source.instead is not None:
+            journal.say(
+                f"the stage engine plays in the studio engine's place: {source.instead}", "warning"
             )
-        self._there = instead is None
-        self._timing = timing_of(settings, config.table.audio.rate_hz)
+        return source
 
-    @property
-    def network(self) -> StudioBundle | None:
-        """Read when it is asked for, which is where a preset has a direction."""
-        config = self._config
-        if config.bundle is None or not self._there:
-            return None
-        return read_studio(config.bundle, config.table.studio)
+    player, problems = loaded_bank(
+        config.presets,
+        config.first_preset,
+        audio.rate_hz,
+        audio.period_frames,
+        audio.interface_dbu,
+        studio_of,
+    )
+    for index, problem in sorted(problems.items()):
+        journal.say(problem, "error", PURGA_PRESET=index)
+    entries = tuple(
+        BankEntry(path.name, str(file), path.latency_frames, problems.get(index))
+        for index, (path, file) in enumerate(zip(player.bank, config.presets, strict=True))
+    )
+    write_bank(config.runtime, BankReport(os.getpid(), entries))
+    return Loaded(player, studios_of(player), problems)
 
-    def engine(self, stand_in: MorphEngine, change: Change | None = None) -> Studio:
-        """See ``StudioSource``."""
-        link = StudioLink(self._config.studio_socket, change)
-        return Studio(stand_in, link, self._timing, change is None)
+
+def _wait_for_change(
+    config: Config,
+    problem: str,
+    file: FileChange | None,
+    watchdog: Watchdog,
+    journal: Journal,
+) -> NoReturn:
+    """Be alive and play nothing, for as long as ``pedal.toml`` cannot be used."""
+    journal.say(problem, "error", PURGA_PROBLEM=problem)
+    write_bank(config.runtime, BankReport(os.getpid(), problem=problem))
+    watchdog.ready(problem)
+    while file is None or not file.changed():
+        time.sleep(_LOOK_S)
+        watchdog.alive()
+    journal.say("pedal.toml has changed; starting again with it", "notice")
+    raise SystemExit(0)

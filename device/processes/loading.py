@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from device.processes.realtime import quiet_arithmetic
 from device.sound.morph import Studio
+from device.sound.path import SoundPath
 from device.sound.player import Player
 
 SWITCH_S = 0.0002
@@ -30,6 +31,15 @@ class Loaded:
     """Why a preset cannot be played, by its index; the dry guitar plays in its place."""
 
 
+def studios_of(player: Player) -> dict[int, Studio]:
+    """The studio engines of a bank, by the preset's index."""
+    return {
+        index: path.morph
+        for index, path in enumerate(player.bank)
+        if isinstance(path, SoundPath) and isinstance(path.morph, Studio)
+    }
+
+
 class Loader:
     """One thread that loads once."""
 
@@ -38,12 +48,13 @@ class Loader:
         self._load = load
         self._loaded: Loaded | None = None
         self._switch_s = sys.getswitchinterval()
+        self._cpus = os.sched_getaffinity(0)
         self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
         self.failure: BaseException | None = None
         """Why nothing will come."""
 
     def start(self) -> None:
-        """Begin. The thread keeps the processors and the memory's rules that hold now."""
+        """Begin. The thread has the processors that this object was made on."""
         sys.setswitchinterval(SWITCH_S)
         self._thread.start()
 
@@ -62,6 +73,7 @@ class Loader:
         # A thread is born with the priority of the one that starts it.
         if os.sched_getscheduler(0) != os.SCHED_OTHER:
             os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        os.sched_setaffinity(0, self._cpus)
         quiet_arithmetic()
         try:
             self._loaded = self._load()

@@ -14,7 +14,7 @@ import numpy as np
 
 from device.errors import LinkError
 
-MAGIC = 0x50555247_41000002
+MAGIC = 0x50555247_41000003
 
 COUNTERS: Mapping[str, str] = {
     "periods": "periods played",
@@ -41,6 +41,7 @@ COUNTERS: Mapping[str, str] = {
     "studio_foreign": "packets of the engine process that were foreign and ignored",
     "preset_changes": "preset changes begun",
     "preset_refused": "requests for a preset that the bank does not hold",
+    "loading_periods": "periods of dry guitar while the presets were being loaded",
 }
 """What is counted, and what each count means."""
 
@@ -61,6 +62,13 @@ GAUGES: Mapping[str, str] = {
     "studio_heard": "1 while the studio sound is heard, 0 while the stage engine stands in",
     "studio_reserve_frames": "studio sound held beyond what was played, frames",
     "peak_ppm": "largest output magnitude before the guard, millionths of full scale",
+    "presets": "presets of the bank, broken ones too; 0 while they are being loaded",
+    "presets_broken": "presets that cannot be played; the dry guitar plays in their place",
+    "loading": "1 while the presets are being loaded",
+    "mute": "1 while silence is asked for, as for tuning",
+    "ceiling": "the costliest engine that may play: 0 crossfade, 1 stage, 2 studio",
+    "dry_after_ms": "from the start of the process to the first period of guitar, ms",
+    "wet_after_ms": "from the start of the process to the sound of a preset, ms",
     "total_periods": "length of a simulated run, periods; 0 where it has no end",
 }
 """What is shown as it is now."""

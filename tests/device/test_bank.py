@@ -1,10 +1,10 @@
 """A bank of presets made ready: found in processes of its own, kept, and never half-found."""
 
+import concurrent.futures
 from pathlib import Path
 
 import pytest
 
-import device.bank as bank
 from device.bank import find_ways, playable_bank
 from device.errors import PresetError
 from device.prepare import is_found
@@ -58,7 +58,7 @@ def test_a_machine_that_grants_no_processes_plays_all_the_same(
     def refuse(*_: object, **__: object) -> None:
         raise OSError("Resource temporarily unavailable")
 
-    monkeypatch.setattr(bank, "ProcessPoolExecutor", refuse)
+    monkeypatch.setattr(concurrent.futures, "ProcessPoolExecutor", refuse)
     cache = tmp_path / "cache"
     assert len(playable_bank([preset], 48000, None, cache)) == 1
     assert is_found(preset, 48000, None, cache), "it was found here instead"

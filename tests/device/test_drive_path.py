@@ -8,9 +8,9 @@ import pytest
 import scipy.signal
 
 import device.cache as cache_module
-import device.prepare as prepare_module
+import device.ways as ways_module
 from device.cache import default_cache
-from device.prepare import found_law, found_path, playable
+from device.prepare import playable
 from device.preset import Preset, read_preset
 from device.probe import probe
 from device.sound.block import Block
@@ -22,6 +22,7 @@ from device.sound.player import Playable, Player
 from device.sound.trajectory import Trajectory
 from device.tools.material import probe_phrase
 from device.tools.riff import riff
+from device.ways import found_law, found_path
 from models.path import DRIVES_DB, DrivePath, Figures, way_along
 from models.quality import at_level, distance_db, mel_spectrum_db
 from models.units import Audio
@@ -229,8 +230,8 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     def no_tone(*_about: object) -> None:
         return None
 
-    monkeypatch.setattr(prepare_module, "find_path", search)
-    monkeypatch.setattr(prepare_module, "tried", no_tone)
+    monkeypatch.setattr(ways_module, "find_path", search)
+    monkeypatch.setattr(ways_module, "tried", no_tone)
     return searches
 
 
@@ -346,7 +347,7 @@ def test_bad_input_stays_finite_and_bounded(kind: str) -> None:
 
 
 def test_every_drive_is_tried(tmp_path: Path) -> None:
-    tone = prepare_module.tried(preset(tmp_path), "a", 48000)
+    tone = ways_module.tried(preset(tmp_path), "a", 48000)
     assert len(tone.spectra) == len(DRIVES_DB)
     level_db = 10.0 * np.log10(np.mean(np.abs(tone.spectra) ** 2, axis=(1, 2)))
     np.testing.assert_allclose(np.diff(level_db), 3.0, atol=0.01)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from device.files import read_sound_at
-from device.prepare import found_path, tried
 from device.preset import Preset, read_preset
 from device.sound.path import SoundPath
 from device.sound.player import Player
 from device.sound.trajectory import Trajectory
+from device.ways import found_path, tried
 from models.path import DRIVES_DB, DrivePath, way_along
 from models.quality import (
     at_level,

@@ -26,6 +26,19 @@ periods = 4
 [knob]
 points = [[0.0, 0.0], [2.0, 1.0]]
 presets = [[1.0, 1], [1.5, 2]]
+[bank]
+presets = ["p0.toml", "p1.toml", "p2.toml"]
+"""
+PRESET = """
+format = 1
+name = "Level {number}"
+[tone.a]
+chain = [{{ block = "gain", gain_db = -{number}.0 }}]
+[tone.b]
+chain = [{{ block = "drive", drive_db = 6.0 }}]
+[morph]
+engine = "crossfade"
+path = "direct"
 """
 
 
@@ -33,6 +46,8 @@ presets = [[1.0, 1], [1.5, 2]]
 def pedal(card: str, folder: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """A pedal in the foreground; its process and its meters. Ended by SIGTERM, with 0."""
     (folder / "pedal.toml").write_text(PEDAL.format(card=card))
+    for number in range(3):
+        (folder / f"p{number}.toml").write_text(PRESET.format(number=number))
     command = [sys.executable, "-m", "device", "run", "--board", "jetson", "--json"]
     command += ["--config", str(folder / "pedal.toml"), "--runtime", str(folder / "rt")]
     with subprocess.Popen(

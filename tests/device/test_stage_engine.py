@@ -10,13 +10,14 @@ from numpy.lib import tracemalloc_domain
 import device.fit as fit_module
 from device.config import bundled_presets
 from device.fit import found_fit
-from device.prepare import found_path, playable
+from device.prepare import playable
 from device.preset import Preset, read_preset
 from device.probe import probe
 from device.sound.chain import ToneChain
 from device.sound.morph import Stage, StageFit
 from device.sound.path import SoundPath
 from device.sound.player import Player
+from device.ways import found_path
 from models.quality import loudness_lufs, straight_line_error_lu
 from models.units import Audio
 from tests.device.parts import Scale

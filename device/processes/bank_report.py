@@ -1,0 +1,53 @@
+"""What ``audio`` says of its bank, in a small file beside the meters, for ``status``."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+BANK_FILE = "bank.json"
+_MOST_BYTES = 1 << 18
+
+
+@dataclass(frozen=True)
+class BankEntry:
+    """One preset of the bank."""
+
+    name: str
+    file: str
+    latency_frames: int
+    problem: str | None = None
+    """Why it cannot be played, in one sentence; the dry guitar plays in its place."""
+
+
+@dataclass(frozen=True)
+class BankReport:
+    """What was loaded."""
+
+    pid: int
+    presets: tuple[BankEntry, ...] = ()
+    problem: str = ""
+    """Why nothing was loaded: what is wrong with ``pedal.toml``, or a defect."""
+
+
+def write_bank(folder: Path, report: BankReport) -> None:
+    """Replace the file, whole or not at all; a disk that does not take it costs ``status`` only."""
+    path = folder / BANK_FILE
+    temporary = path.with_name(path.name + ".new")
+    try:
+        temporary.write_text(json.dumps(asdict(report)))
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+
+
+def read_bank(folder: Path) -> BankReport | None:
+    """What an audio process wrote last; None where none has, or the file is foreign."""
+    try:
+        with (folder / BANK_FILE).open("rb") as file:
+            found = json.loads(file.read(_MOST_BYTES))
+        entries: Sequence[dict[str, object]] = found.pop("presets")
+        return BankReport(presets=tuple(BankEntry(**each) for each in entries), **found)  # type: ignore[arg-type]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
