@@ -25,10 +25,13 @@ run: ## Play a riff, or INPUT=my.wav [PRESET=my.toml], on the simulated board; o
 		$${INPUT:+--input "$$INPUT"} $${PRESET:+--preset "$$PRESET"} --out out/run
 
 # As many processes as cores, four at most. A file stays in one of them: what its tests share is made
-# once. Files start in the order of their names: the longest is among the first.
+# once. Files start in the order of their names: the longest is among the first. What keeps time with
+# a clock comes afterwards, by itself.
 test: ## Run the tests: no hardware, minutes
 	@$(SETUP) test
-	@$(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	@$(PY) -m pytest -m "not soak and not alone" \
+		-n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	@$(PY) -m pytest -m "alone and not soak"
 
 test-torch: ## The tests that need torch and the music2latent package; gigabytes on x86-64
 	@$(SETUP) torch

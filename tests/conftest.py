@@ -12,6 +12,14 @@ from models.units import Audio
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A paced interface keeps its clock whatever else runs: such a test runs by itself."""
+    for item in items:
+        if item.get_closest_marker("pipewire"):
+            item.add_marker(pytest.mark.alone)
+
+
 @pytest.fixture(scope="session")
 def shared_audio() -> Path:
     """The folder of real guitar, captures and cabinets; skips where it is not at hand."""
