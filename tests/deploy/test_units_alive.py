@@ -5,6 +5,7 @@ hold is shown by the quickest of a few trials: the machine may be busy with some
 """
 
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -118,12 +119,18 @@ def test_what_dies_again_and_again_is_degraded_and_then_tried_again(pedal: Conta
 
 
 def test_what_no_start_would_mend_is_not_started_again_and_again(pedal: Container) -> None:
-    for role in ("audio", "control"):
-        (pedal.root / f"etc/purga/{role}.exit").write_text("2")
-    restarts = int(pedal.show(CONTROL, "NRestarts"))
-    for unit in (AUDIO, CONTROL):
-        pedal.send(unit, signal.SIGTERM)
+    (pedal.root / "etc/purga/audio.exit").write_text("2")
+    pedal.send(AUDIO, signal.SIGTERM)
     pedal.wait(lambda: pedal.is_running(DEGRADED), 20.0)
+    # Control goes on connecting, and by that starts nothing.
+    last = pedal.show(AUDIO, "InvocationID")
+    time.sleep(1.0)
+    assert pedal.is_running(DEGRADED)
+    assert pedal.show(AUDIO, "InvocationID") == last
+
+    (pedal.root / "etc/purga/control.exit").write_text("2")
+    restarts = int(pedal.show(CONTROL, "NRestarts"))
+    pedal.send(CONTROL, signal.SIGTERM)
     pedal.wait(lambda: pedal.show(CONTROL, "ActiveState") == "failed", 20.0)
     assert int(pedal.show(CONTROL, "NRestarts")) <= restarts + 1
     assert pedal.show("purga-retry@control.timer", "ActiveState") == "active"
