@@ -14,7 +14,6 @@ from device.processes.control_feet import Feet
 from device.processes.control_hands import Hands
 from device.processes.control_power import Power
 from device.processes.link import ControlState, Heartbeat, Link
-from device.states import Decision
 from device.states.values import Audio
 
 AUDIO_STOPPED_S = 0.040
@@ -134,7 +133,7 @@ class ControlLoop:
         if power.due(now_s, audio):
             self._learn()
             changed = power.step(now_s, audio, self.faults())
-            state.ceiling = _ceiling(power.decision)
+            state.ceiling = CEILINGS[power.decision.ceiling]
         power.hold(now_s, audio != "dead")
         if power.show_due(now_s):
             power.show(now_s, self._shown())
@@ -204,9 +203,3 @@ class ControlLoop:
             loading=self.audio == "loading",
             faults=decision.warnings,
         )
-
-
-def _ceiling(decision: Decision) -> Ceiling:
-    """The costliest engine that may play: not ``studio`` where its process may not run."""
-    ceiling = CEILINGS[decision.ceiling]
-    return min(ceiling, Ceiling.STAGE) if not decision.engine else ceiling

@@ -8,7 +8,6 @@ from typing import Protocol
 from device.boards.board import Switch
 from device.feet import Gestures
 from device.processes.control_part import Part
-from device.script import Script
 
 POLL_S = 0.0035
 """How often the footswitch is read: every other turn of 2 ms, rounding included."""
@@ -38,7 +37,7 @@ class Feet:
     ) -> None:
         """``preset`` and ``bypass`` are what the process was asked for before it ended."""
         self._switch = switch
-        self._script = script or Script()
+        self._script = script
         self._first = first_preset
         self._scripted = (first_preset, False)
         self._gestures = Gestures(bypass)
@@ -67,13 +66,8 @@ class Feet:
 
     def read(self, now_s: float, presets: int, program: int | None = None) -> None:
         """Take what was done since; ``presets`` are in the bank (0: not known yet)."""
-        scripted = (self._script.preset(now_s, self._first), self._script.bypassed(now_s))
-        if scripted != self._scripted:
-            if scripted[0] != self._scripted[0]:
-                self.preset = scripted[0]
-            if scripted[1] != self._scripted[1]:
-                self._gestures.bypass = scripted[1]
-            self._scripted = scripted
+        if self._script is not None:
+            self._follow(self._script, now_s)
         if program is not None and program < presets:
             self.preset = program
         if self._switch is None or now_s - self._polled_s < POLL_S:
@@ -82,6 +76,15 @@ class Feet:
         steps = self._gestures.update(self._pressed(now_s), now_s)
         if steps and presets:
             self.preset = (self.preset + steps) % presets
+
+    def _follow(self, script: ScriptedFeet, now_s: float) -> None:
+        """Take what a script asks for anew."""
+        preset, bypass = script.preset(now_s, self._first), script.bypassed(now_s)
+        if preset != self._scripted[0]:
+            self.preset = preset
+        if bypass != self._scripted[1]:
+            self._gestures.bypass = bypass
+        self._scripted = (preset, bypass)
 
     def _pressed(self, now_s: float) -> bool | None:
         assert self._switch is not None

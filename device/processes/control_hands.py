@@ -15,10 +15,16 @@ from device.processes.control_part import Part
 
 SECOND_EVERY_S = 0.0035
 """How often what comes second is asked: every other turn of 2 ms, rounding included."""
+SETTLED_READINGS = 500
+"""After so many readings of one code the filter has arrived, whatever it was doing: …"""
+FEED_S = 0.03
+"""… it need then be told only so often that nothing has changed, as long as nothing has."""
 EXPRESSION_CC = 11
 """MIDI's own controller for an expression pedal, until another is learnt."""
 
 _NAN = float("nan")
+_ORDER = {"knob": 0, "expression": 1, "midi": 2}
+"""Where each source stands among the places that are chosen from."""
 
 
 class _Wiper:
@@ -30,20 +36,48 @@ class _Wiper:
         self.raw = _NAN
         self.problem = ""
         """What the bus said when it last failed."""
+        self._same = 0
+        self._fed_s = 0.0
+        self._left_out_s: float | None = None
 
     def read(self, now_s: float) -> None:
         """Take one reading, or hold; a converter that is lost opens itself again."""
-        self.raw = _NAN
         knob = self.part.get(now_s)
         if knob is None:
+            self.forget()
             return
         try:
-            self.raw = knob.read(now_s)
+            raw = knob.read(now_s)
         except OSError as error:
+            self._tell_left_out()
+            self.forget()
             self.filter.fail(now_s)
             self.problem = f"{self.part.name}: {error}"
             return
-        self.filter.update(self.raw, now_s)
+        if raw != self.raw:
+            self._tell_left_out()
+            self._same = 0
+        elif self._same < SETTLED_READINGS:
+            self._same += 1
+        elif now_s - self._fed_s < FEED_S:
+            self._left_out_s = now_s
+            return
+        self.raw = raw
+        self._left_out_s = None
+        self._fed_s = now_s
+        self.filter.update(raw, now_s)
+
+    def _tell_left_out(self) -> None:
+        """Tell the filter the last reading that was left out: it goes by the time between them."""
+        if self._left_out_s is not None:
+            self.filter.update(self.raw, self._left_out_s)
+            self._left_out_s = None
+
+    def forget(self) -> None:
+        """The next reading is new, whatever it is."""
+        self.raw = _NAN
+        self._same = 0
+        self._left_out_s = None
 
     def fault(self) -> str:
         """What is wrong with it, in the words of faults; empty while it is good."""
@@ -83,6 +117,8 @@ class Hands:
         self._midi = midi
         self._midi_control = self._listen_to()
         self._sources = Sources(position)
+        self._places: tuple[float | None, ...] = ()
+        self._rested_s: float | None = None
         self._second_s = float("-inf")
         self._learner: Learner | None = None
         self._writer: threading.Thread | None = None
@@ -108,10 +144,21 @@ class Hands:
         if self._learner is not None:
             pedal = _NAN if self._expression is None else self._expression.raw
             self._learner.feed(knob.raw, pedal, events)
-        self.position = self._sources.update(
-            now_s, _place(knob), _place(self._expression), self._midi_control.position
-        )
+        self._choose(now_s, (_place(knob), _place(self._expression), self._midi_control.position))
         return self.position
+
+    def _choose(self, now_s: float, places: tuple[float | None, ...]) -> None:
+        """Follow what was moved last; nothing need be chosen while all rest, and none glides."""
+        sources = self._sources
+        if places == self._places and self.position == places[_ORDER[sources.active]]:
+            self._rested_s = now_s
+            return
+        if self._rested_s is not None:
+            # A glide goes by the time between turns: the last one left out is told.
+            sources.update(self._rested_s, *self._places)
+            self._rested_s = None
+        self._places = places
+        self.position = sources.update(now_s, *places)
 
     def _poll_midi(self, now_s: float) -> tuple[MidiEvent, ...]:
         assert self._midi is not None
@@ -152,9 +199,11 @@ class Hands:
         moved = self._learner.moved
         self._learner = None
         if moved:
-            self._knob.filter.range = self.learnt.knob
-            if self._expression is not None:
-                self._expression.filter.range = self.learnt.expression
+            for wiper, ends in zip(
+                self._wipers(), (self.learnt.knob, self.learnt.expression), strict=False
+            ):
+                wiper.filter.range = ends
+                wiper.forget()
             self._midi_control = self._listen_to()
             self._writer = threading.Thread(target=self._write, args=(self.learnt,), daemon=True)
             self._writer.start()

@@ -16,8 +16,8 @@ from device.states.values import Audio
 STEP_S = 0.05
 SENSE_S = 0.5
 """Thermometers are slow, and reading them takes a bus or a coprocessor."""
-LED_S = 0.02
-"""A third of the shortest flash."""
+LED_S = 0.03
+"""Half of the shortest flash."""
 
 
 class _Pumped:

@@ -69,7 +69,7 @@ def run_control(
         hands,
         Feet(
             Part("footswitch", side.footswitch, needed=False, pin=True),
-            script,
+            script if script.presets or script.bypass else None,
             config.first_preset,
             preset=before.preset,
             bypass=before.bypass,
