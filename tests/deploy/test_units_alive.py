@@ -137,9 +137,15 @@ def test_what_no_start_would_mend_is_not_started_again_and_again(pedal: Containe
 
 
 def test_the_target_stops_everything(pedal: Container) -> None:
+    def left() -> list[str]:
+        listed = pedal.systemctl("list-units", "--plain", "--no-legend", "--state=active", "purga*")
+        return [line.split()[0] for line in listed.splitlines()]
+
+    assert {AUDIO, CONTROL, "purga-audio.socket"} <= set(left())
     pedal.systemctl("stop", "purga.target")
-    listed = pedal.systemctl("list-units", "--plain", "--no-legend", "--state=active", "purga*")
-    assert [line.split()[0] for line in listed.splitlines() if "slice" not in line] == []
+    pedal.wait(lambda: left() == [], 10.0)
+    time.sleep(0.3)
+    assert left() == [], "nothing comes back by itself"
 
 
 # ---- long ---------------------------------------------------------------------------------------
