@@ -16,6 +16,8 @@ from typing import Any
 from device.config import CONTROL_FILE, ENGINE_FILE, default_runtime
 from device.errors import LinkError
 from device.outcome import Outcome
+from device.plain import asdict as plain_asdict
+from device.processes.bank_report import BankReport, read_bank
 from device.processes.control_report import read_report
 from device.processes.engine_state import EngineState, read_state
 from device.processes.meters import COUNTERS, Reading, read_meters, resident_mib
@@ -66,8 +68,23 @@ def _status(folder: Path, before: Reading | None) -> tuple[Outcome, Reading | No
     figures["engine"] = (
         None if state is None else {**asdict(state), "resident_mib": state.resident_mib()}
     )
+    bank = read_bank(folder)
+    if bank is not None:
+        lines += bank_lines(bank, reading)
+        figures["bank"] = plain_asdict(bank)
     figures["control"] = None if control is None else control_figures(control)
     return Outcome(lines, figures), reading
+
+
+def bank_lines(bank: BankReport, reading: Reading | None) -> list[str]:
+    """What was loaded, and why what was not; the preset that plays is marked."""
+    lines = [f"bank         nothing was loaded: {bank.problem}"] if bank.problem else []
+    plays = -1 if reading is None else reading.values["preset"]
+    for index, preset in enumerate(bank.presets):
+        mark = "*" if index == plays else " "
+        told = f"broken, dry: {preset.problem}" if preset.problem else f"{preset.name}"
+        lines.append(f"{mark if index else 'bank  ' + mark:>12} {index} {told}")
+    return lines
 
 
 def control_figures(control: Mapping[str, Any]) -> dict[str, object]:
@@ -159,12 +176,18 @@ def status_lines(reading: Reading, state: EngineState | None = None) -> list[str
         + f", knob {values['knob_ppm'] / 1e6:.3f}"
         + (", scenes" if values["scenes"] else "")
         + (", bypassed" if values["bypass"] else "")
+        + (", muted" if values["mute"] else "")
+        + (", presets are loading" if values["loading"] else "")
         + (", interface absent" if values["absent"] else ""),
         f"latency      interface {interface} + preset {blocks} = {total} frames, "
         f"{1000.0 * total / rate_hz:.2f} ms",
         f"load         {', '.join(loads)}, max {reading.load_percentile(100.0):g} %"
         + f" of {1000.0 * values['period_frames'] / rate_hz:.3f} ms",
     ]
+    if values["dry_after_ms"]:
+        wet_ms = values["wet_after_ms"]
+        wet = f"a preset after {wet_ms} ms" if wet_ms else "no preset yet"
+        lines.append(f"start        dry guitar after {values['dry_after_ms']} ms, {wet}")
     if reading.message:
         lines.append(f"interface    last lost: {reading.message}")
     lines += _studio_lines(values, state)

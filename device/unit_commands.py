@@ -28,6 +28,7 @@ def audio(options: argparse.Namespace) -> Outcome:
 
 def control(options: argparse.Namespace) -> Outcome:
     """Be the control process."""
+    gc.disable()  # as above
     from device.processes.entry_control import run_control
     from device.unit_config import FileChange, unit_config
 

@@ -82,6 +82,7 @@ def run_control(
         stopped_s=max(AUDIO_STOPPED_S, _PERIODS_STOPPED * audio.period_frames / audio.rate_hz),
     )
     gc.freeze()
+    gc.enable()  # what is left is small, and an exception's circle must not stay for ever
     try:
         loop.run()
     finally:

@@ -9,6 +9,7 @@ import pytest
 
 from device import status
 from device.__main__ import main
+from device.processes.bank_report import BankEntry, BankReport, write_bank
 from device.processes.meters import Meters, read_meters
 from tests.device.control_support import Rig
 
@@ -51,6 +52,18 @@ def test_a_program_gets_the_same(pedal: Path, capsys: pytest.CaptureFixture[str]
     assert figures["control"]["temperatures"]["coldest_c"] == 25.0
     assert figures["control"]["knob"]["condition"] == "dead"
     assert (figures["load_max_percent"], figures["deadline_misses"]) == (150.5, 1)
+
+
+def test_the_bank_is_shown_with_what_is_broken_in_it(
+    pedal: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    presets = (BankEntry("Clean", "a.toml", 0), BankEntry("", "b.toml", 0, "b.toml: is no TOML"))
+    write_bank(pedal, BankReport(os.getpid(), presets))
+    text = shown(pedal, capsys)
+    assert "* 0 Clean" in text and "  1 broken, dry: b.toml: is no TOML" in text
+    write_bank(pedal, BankReport(os.getpid(), (), "pedal.toml: is no TOML"))
+    assert "nothing was loaded: pedal.toml: is no TOML" in shown(pedal, capsys)
+    assert json.loads(shown(pedal, capsys, "--json"))["bank"]["presets"] == []
 
 
 def test_each_half_alone_is_shown_and_nothing_at_all_is_an_error(
