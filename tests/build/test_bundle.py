@@ -252,7 +252,7 @@ def full(tmp_path_factory: pytest.TempPathFactory, phrase: str) -> Bundle:
     return read_bundle(folder / "out")
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_the_full_network_in_int8_keeps_to_its_numbers(full: Bundle) -> None:
     sizes = [full.model(kind, "int8").stat().st_size for kind in ("encoder", "decoder")]
     assert sum(sizes) <= 70_000_000
