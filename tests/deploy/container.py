@@ -110,16 +110,14 @@ class Container:
             time.sleep(0.01)
         return time.monotonic() - started_s
 
-    def starts_s(self, role: str) -> list[float]:
-        """When the stand-in of that role was started, seconds of the machine's monotonic clock."""
-        return [float(line) for line in self._state(f"{role}.starts").split()]
-
     def about(self, role: str) -> dict[str, Any]:
         """What the stand-in of that role said of itself when it was last started."""
         return dict(json.loads(self._state(f"{role}.json")))
 
     def _state(self, name: str) -> str:
-        return (self.root / "var/lib/purga" / name).read_text()
+        file = self.root / "var/lib/purga" / name
+        self.wait(file.exists, 20.0)
+        return file.read_text()
 
     def journal(self) -> str:
         """The last lines of the container's journal."""

@@ -112,15 +112,19 @@ def main() -> int:
         "arguments": sys.argv[2:],
         "rights": _rights(),
     }
-    Path(os.environ["STATE_DIRECTORY"], f"{role}.json").write_text(json.dumps(about))
-    with Path(os.environ["STATE_DIRECTORY"], f"{role}.starts").open("a") as starts:
-        starts.write(f"{time.monotonic()}\n")
+    said = Path(os.environ["STATE_DIRECTORY"], f"{role}.json")
+    beside = said.with_suffix(".new")
+    beside.write_text(json.dumps(about))
+    beside.replace(said)
     link = Listening(bool(passed)) if role in ("audio", "degraded") else Asking()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-        notify.connect(os.environ["NOTIFY_SOCKET"])
-        notify.send(b"READY=1")
+        told = os.environ.get("NOTIFY_SOCKET", "")
+        if told:
+            notify.connect(told)
+            notify.send(b"READY=1")
         while True:
-            notify.send(b"WATCHDOG=1")
+            if told:
+                notify.send(b"WATCHDOG=1")
             link.turn()
             time.sleep(0.02)
 

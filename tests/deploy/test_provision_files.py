@@ -10,7 +10,7 @@ from deploy.provision import code, host, settings
 from deploy.provision.errors import ProvisionInputError
 from deploy.provision.machine import Machine
 from deploy.provision.whole import put
-from device.config import load_config
+from device.config import PedalTable, load_config
 from device.preset import read_preset
 from tests.conftest import ROOT
 
@@ -142,6 +142,14 @@ def test_the_default_pedal_plays_the_presets_it_is_given(machine: Machine, tmp_p
     assert {file.name for file in config.presets} == names
     for file in config.presets:
         read_preset(file)
+
+
+def test_the_default_pedal_is_wired_as_the_code_has_it(tmp_path: Path) -> None:
+    written = load_config(UNITS / "pedal.toml", runtime=tmp_path).table
+    default = PedalTable()
+    assert (written.knob.kind, written.knob.channel) == ("mcp3008", default.knob.channel)
+    for name in ("adc", "expression", "midi", "footswitch", "relay", "heater", "leds", "pins"):
+        assert getattr(written, name) == getattr(default, name)
 
 
 def test_the_degraded_mode_s_preset_is_the_guitar_as_it_is() -> None:
