@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from deploy.provision import command
 from deploy.provision.errors import ProvisionError
 from deploy.provision.machine import Machine, run_command
 from deploy.provision.step import Outcome, State, Step, go_through
+from tests.conftest import ROOT
 
 MACHINE = Machine()
 
@@ -176,6 +179,20 @@ def test_processors_that_are_none_exit_2(text: str) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["provision", f"--cpus={text}"])
     assert ended.value.code == 2
+
+
+def test_it_needs_nothing_but_the_standard_library() -> None:
+    # A bare machine has a Python and no packages: -S leaves those of this environment out.
+    program = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+import deploy.provision.steps, deploy.__main__
+sys.exit(deploy.__main__.main(["provision", "--config", "/no/such/file"]))
+"""
+    command = [sys.executable, "-I", "-S", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "there is no such file" in done.stderr
 
 
 def test_only_root_may(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
