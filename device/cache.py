@@ -1,12 +1,8 @@
 """What was found for a preset, kept under a hash of all that it depends on."""
 
-import hashlib
-import json
 import os
 import sys
-import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +10,7 @@ import numpy as np
 
 from device.errors import AudioFileError
 from device.files import whole_file
+from device.plain import asdict
 from device.preset import Preset
 
 VERSION = 3
@@ -63,6 +60,8 @@ class Kept:
         """What is kept; None where nothing is, or what is damaged or foreign: told on stderr."""
         if not self.exists:
             return None
+        import zipfile  # as with all here: most of a start is imports
+
         try:
             with self._file.open("rb") as source, np.load(source, allow_pickle=False) as kept:
                 if str(kept["fingerprint"]) != self._fingerprint:
@@ -86,6 +85,9 @@ class Kept:
 
 def _fingerprint(what: str, preset: Preset, rate_hz: int, interface_dbu: float | None) -> str:
     """A hash of all that a way depends on: settings, files, rate, method."""
+    import hashlib
+    import json
+
     table = preset.table
     settings = {"input": asdict(table.input), "tone": asdict(table.tone)}
     about = [what, VERSION, rate_hz, interface_dbu, table.morph.path, settings]

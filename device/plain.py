@@ -12,7 +12,16 @@ treat it as a dataclass (PEP 681).
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple, TypeVar, dataclass_transform, overload
+from typing import (
+    Any,
+    ClassVar,
+    Final,
+    NamedTuple,
+    TypeVar,
+    dataclass_transform,
+    get_origin,
+    overload,
+)
 
 T = TypeVar("T")
 
@@ -54,11 +63,16 @@ def dataclass(cls: type[T], /) -> type[T]: ...
 def dataclass(*, frozen: bool = False) -> Callable[[type[T]], type[T]]: ...
 @dataclass_transform(field_specifiers=(field,))
 def dataclass(cls: type[T] | None = None, /, *, frozen: bool = False) -> Any:
-    """Make a class a record: its annotations are its fields, those of its bases first."""
+    """Make a class a record: its annotations are its fields, those of its bases first.
+
+    Class variables (``ClassVar``) are none.
+    """
 
     def make(cls: type[T]) -> type[T]:
         found: dict[str, Field] = dict(getattr(cls, "__plain_fields__", {}))
-        for name in cls.__annotations__:
+        for name, hint in cls.__annotations__.items():
+            if ClassVar in (hint, get_origin(hint)):
+                continue
             default = cls.__dict__.get(name, MISSING)
             if isinstance(default, Field):
                 found[name] = Field(name, MISSING, default.default_factory)

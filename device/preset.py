@@ -1,12 +1,12 @@
 """Presets: two tones, how the knob leads from one to the other, and their levels (TOML)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from device.engine_kinds import EngineKind
 from device.errors import AudioFileError, PresetError
+from device.plain import dataclass, field
 from device.sound.blocks.settings import BlockSettings, File
 from device.sound.chain import ToneChain
 from device.sound.follow import Follow, FollowSettings
@@ -68,7 +68,9 @@ class TonesTable:
 class DirectionTable:
     """``[morph] direction``: tone B is tone A, changed as one recording is to another."""
 
-    start: File = field(metadata={"key": "from"})
+    KEYS: ClassVar = {"start": "from"}
+
+    start: File
     """A recording, relative to the preset."""
     to: File
     """Another of the same performance."""

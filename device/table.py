@@ -7,9 +7,10 @@ control does to start.
 What an annotation may be: ``bool``, ``int``, ``float``, ``str``, a ``Literal``, a table, one of
 these ``| None`` or ``| str``, ``tuple[X, ...]`` for an array, ``tuple[X, Y]`` for an array of just
 these; each perhaps ``Annotated`` with a ``Range`` or a ``Size``. A key that is no name in Python
-is the field's metadata ``key``. A table that comes in kinds has a static ``choose``, which finds
-the kind that the data are, or raises ``ValueError`` with the end of a sentence. What depends on
-several keys is checked by the table's ``__post_init__``, which raises the same.
+stands in the table's class variable ``KEYS``, by the field's name. A table that comes in kinds has
+a static ``choose``, which finds the kind that the data are, or raises ``ValueError`` with the end
+of a sentence. What depends on several keys is checked by the table's ``__post_init__``, which
+raises the same.
 """
 
 import math
@@ -89,16 +90,15 @@ def _table(kind: type[TableT], data: object, place: str) -> TableT:
 def _known(kind: Any) -> Mapping[str, Field]:
     """The fields of a table by their keys; it may be a record of either kind."""
     if is_record(kind):
-        return {each.name: each for each in fields(kind)}
+        keys: Mapping[str, str] = getattr(kind, "KEYS", {})
+        return {keys.get(each.name, each.name): each for each in fields(kind)}
     import dataclasses  # here, because processes that start fast have none of them
 
     def own(default: object) -> object:
         return MISSING if default is dataclasses.MISSING else default
 
     return {
-        each.metadata.get("key", each.name): Field(
-            each.name, own(each.default), own(each.default_factory)
-        )
+        each.name: Field(each.name, own(each.default), own(each.default_factory))
         for each in dataclasses.fields(kind)
     }
 

@@ -33,7 +33,6 @@ import errno
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +51,7 @@ from device.boards.alsa_pcm import (
 from device.boards.audio_port import PortStatus
 from device.boards.samples import FORMATS, Decoder, Encoder
 from device.errors import AudioError, ConfigError
+from device.plain import dataclass
 from models.units import Audio
 
 _XRUNS_IN_A_ROW = 16

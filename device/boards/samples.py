@@ -9,11 +9,10 @@ No dither: at 24 bits the guitar's own noise is far above a step, and a bit-exac
 tested.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
+from device.plain import dataclass
 from models.units import Audio
 
 

@@ -3,8 +3,9 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from device.plain import asdict, dataclass
 
 BANK_FILE = "bank.json"
 _MOST_BYTES = 1 << 18

@@ -22,6 +22,7 @@ from device.processes.loading import Loaded, Loader, studios_of
 from device.processes.meters import Meters
 from device.processes.realtime import end_on_signals, go_realtime, quiet_arithmetic
 from device.processes.watchdog import Watchdog
+from device.sound.blocks.effects import load_library
 from device.unit_config import FileChange
 
 if TYPE_CHECKING:
@@ -60,11 +61,13 @@ def run_audio(
 def _play(config: Config, watchdog: Watchdog, journal: Journal) -> None:
     audio = config.table.audio
     quiet_arithmetic()
+    # Nearly every preset needs it, and nothing else that most need stops the loop for as long.
+    load_library()
     # A unit's card that refuses what is asked is looked for again, like one that is not there.
     side = open_audio_side(config, None, patient=watchdog.watched)
     meters = Meters(config.meters)
     listener = Listener(config.control_socket)
-    loader = Loader(lambda: _load(config, journal))
+    loader = Loader(lambda: _load(config, journal), locked=True)
     loop = AudioLoop(
         side.port,
         None,
@@ -75,11 +78,11 @@ def _play(config: Config, watchdog: Watchdog, journal: Journal) -> None:
         life=watchdog,
         age_ms=age_ms,
     )
-    for line in go_realtime(audio.realtime_priority, frozenset(audio.cpus)):
-        journal.say(line, "warning")
     # What lives now lives on; looking for what does not would take as long as opening the card.
     gc.freeze()
     gc.disable()
+    for line in go_realtime(audio.realtime_priority, frozenset(audio.cpus)):
+        journal.say(line, "warning")
     watchdog.ready("dry: presets are being loaded")
     try:
         loop.run(opened=loader.start)

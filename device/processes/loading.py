@@ -9,9 +9,9 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
-from device.processes.realtime import quiet_arithmetic
+from device.plain import dataclass, field
+from device.processes.realtime import lock_whole_memory, quiet_arithmetic
 from device.sound.morph import Studio
 from device.sound.path import SoundPath
 from device.sound.player import Player
@@ -43,9 +43,9 @@ def studios_of(player: Player) -> dict[int, Studio]:
 class Loader:
     """One thread that loads once."""
 
-    def __init__(self, load: Callable[[], Loaded]) -> None:
-        """``load`` makes and prepares all that is to be played."""
-        self._load = load
+    def __init__(self, load: Callable[[], Loaded], locked: bool = False) -> None:
+        """``load`` makes and prepares all that is to be played; ``locked`` memory stays so."""
+        self._load, self._locked = load, locked
         self._loaded: Loaded | None = None
         self._switch_s = sys.getswitchinterval()
         self._cpus = os.sched_getaffinity(0)
@@ -79,3 +79,5 @@ class Loader:
             self._loaded = self._load()
         except BaseException as failure:  # whatever it is, the guitar goes on, dry
             self.failure = failure
+        if self._locked:
+            lock_whole_memory()

@@ -7,12 +7,12 @@ may see a period's numbers half new, half old: they are for eyes, not for contro
 import mmap
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from device.errors import LinkError
+from device.plain import dataclass, replace
 
 MAGIC = 0x50555247_41000003
 

@@ -6,7 +6,7 @@ import os
 import signal
 from types import FrameType
 
-_MCL_CURRENT, _MCL_FUTURE = 1, 2
+_MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 _PR_SET_PDEATHSIG = 1
 _NICE = 5
 
@@ -52,18 +52,32 @@ def go_background(cpus: frozenset[int]) -> list[str]:
 def go_realtime(priority: int, cpus: frozenset[int]) -> list[str]:
     """Lock memory, take a real-time priority and the given processors (none: leave them).
 
-    Returns one line for each that the system refused: a pedal without privileges plays on.
+    What is in memory stays there from now on, and so does what comes; ``lock_whole_memory``
+    fetches the rest. Returns one line for each that the system refused: a pedal without
+    privileges plays on.
     """
-    refused = []
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mlockall(_MCL_CURRENT | _MCL_FUTURE) != 0:
-        reason = os.strerror(ctypes.get_errno())
-        refused.append(f"memory is not locked ({reason}); raise LimitMEMLOCK")
+    refused = _lock(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT)
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
     except OSError as error:
         refused.append(f"no real-time priority ({error.strerror}); raise LimitRTPRIO")
     return refused + _bind(cpus)
+
+
+def lock_whole_memory() -> list[str]:
+    """Fetch and lock all of the process's memory, also what was never touched. Refusals as above.
+
+    Half of what a start costs the kernel, so it is for when there is time.
+    """
+    return _lock(_MCL_CURRENT | _MCL_FUTURE)
+
+
+def _lock(flags: int) -> list[str]:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mlockall(flags) == 0:
+        return []
+    reason = os.strerror(ctypes.get_errno())
+    return [f"memory is not locked ({reason}); raise LimitMEMLOCK"]
 
 
 def _bind(cpus: frozenset[int]) -> list[str]:

@@ -71,6 +71,12 @@ class Watchdog:
         """The process ends because it was asked to."""
         self._say("STOPPING=1")
 
+    def close(self) -> None:
+        """Say nothing more."""
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = self._every_s = None
+
     def _say(self, text: str) -> bool:
         if self._socket is None:
             return False

@@ -18,11 +18,11 @@ soon, not for ever nearly.
 
 import math
 from collections import deque
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
 
+from device.plain import dataclass
 from device.sound.ramp import SLEW_S, Curve
 from device.table import Range
 from models.units import SILENCE_DB, Audio

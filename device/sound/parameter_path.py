@@ -6,12 +6,12 @@ half as much.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from device.engine_kinds import Ceiling
+from device.plain import dataclass
 from device.sound.block import Parameter, Resettable
 from device.sound.chain import ToneChain
 from device.sound.delay import Delay

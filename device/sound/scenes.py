@@ -6,11 +6,11 @@ the scene's own time, so the scenes stay in step with the music.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
 
+from device.plain import dataclass, replace
 from device.sound.ramp import SLEW_S, Curve
 from device.table import Range
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +13,7 @@ from scipy.signal import chirp, correlate
 from device.boards.alsa import AlsaConfig, AlsaPort
 from device.boards.audio_port import PortStatus
 from device.errors import AudioError
+from device.plain import replace
 from tests.device.alsa_support import PipeWire, needs_alsa, pipewire, run_periods, use_pipewire
 
 pytestmark = pytest.mark.pipewire

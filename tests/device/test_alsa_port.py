@@ -6,7 +6,6 @@ stands at pyalsaaudio's seam instead. The virtual pedal shows the same on real o
 
 import errno
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from device.boards.alsa import AlsaConfig, AlsaPort
 from device.boards.alsa_pcm import card_is_missing, check_version, errno_of, load_library
 from device.boards.audio_port import PortStatus
 from device.errors import AudioError, ConfigError
+from device.plain import replace
 from tests.device.alsa_support import (
     CARD,
     FakeCard,

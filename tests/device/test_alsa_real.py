@@ -2,7 +2,6 @@
 
 import resource
 import tracemalloc
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 from device.boards.alsa import AlsaConfig, AlsaPort
 from device.boards.audio_port import PortStatus
 from device.errors import AudioError
+from device.plain import replace
 from tests.device.alsa_support import needs_alsa, run_periods, use_asoundrc
 from tests.device.test_samples import packed, unpacked
 

@@ -5,12 +5,12 @@ JUCE's documented ones where pedalboard would take anything (a chorus of depth 4
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from device.plain import dataclass
 from device.sound.block import Block, Parameter, Resettable
 from device.sound.ramp import Fade
 from models.units import Audio
@@ -133,6 +133,11 @@ EFFECTS: Mapping[str, Effect] = MappingProxyType(
     }
 )
 """The effects by their name in presets."""
+
+
+def load_library() -> None:
+    """Import what plays the effects and cabinets: Python stands still while it is being loaded."""
+    import pedalboard  # noqa: F401
 
 
 class _Instance:

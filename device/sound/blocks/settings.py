@@ -1,12 +1,11 @@
 """What a preset may say about each block: one checked table a kind."""
 
-import dataclasses
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
+from device.plain import dataclass, fields
 from device.sound.block import Block, Parameter
 from device.sound.blocks import cab, nam
 from device.sound.blocks.cab import CabBlock
@@ -51,7 +50,7 @@ class BlockSettings:
 
     def values(self) -> dict[str, object]:
         """All settings by name."""
-        return {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     def fixed(self) -> dict[str, object]:
         """Those that cannot be moved."""
@@ -111,10 +110,10 @@ class EffectSettings(BlockSettings):
 def _effect_settings(kind: str) -> type[EffectSettings]:
     """The table of one effect, made when a preset first asks for it: there are many."""
     rows = EFFECTS[kind].parameters
-    return dataclasses.make_dataclass(
-        f"{kind.title()}Settings",
-        [(name, Annotated[float, _range(row)], row.default) for name, row in rows.items()],
-        bases=(EffectSettings,),
-        namespace={"movable": rows},
-        frozen=True,
-    )
+    described: dict[str, Any] = {name: row.default for name, row in rows.items()}
+    described["movable"] = rows
+    described["__annotations__"] = {
+        name: Annotated[float, _range(row)] for name, row in rows.items()
+    }
+    described["__module__"] = __name__
+    return dataclass(frozen=True)(type(f"{kind.title()}Settings", (EffectSettings,), described))

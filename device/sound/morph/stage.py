@@ -1,10 +1,9 @@
 """The stage engine: the network that bends the crossfade towards the tone in between."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from device.engine_kinds import Ceiling
+from device.plain import dataclass
 from device.sound.guard import all_finite
 from device.sound.morph.engine import MorphEngine
 from device.sound.ramp import Curve, SmoothValue
@@ -14,7 +13,7 @@ from models.stage.colour import Colour
 from models.units import Audio
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class StageFit:
     """What the engine has to know about two tones (``device.fit`` finds it).
 

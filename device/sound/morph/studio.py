@@ -7,12 +7,12 @@ before a gap is due, because a little is held back.
 """
 
 import math
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from device.engine_kinds import Ceiling
+from device.plain import dataclass
 from device.sound.delay import Delay
 from device.sound.guard import all_finite
 from device.sound.morph.engine import MorphEngine
