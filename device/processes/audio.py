@@ -103,7 +103,7 @@ class AudioLoop:
         self._ceiling = Ceiling.STUDIO
         self._broken_preset = -1
         self._asked_preset = first
-        self._heard = self._sounded = False
+        self._heard = self._dry = False
 
     def run(self, opened: Callable[[], None] | None = None) -> None:
         """Play until a simulated input ends; a real one has no end. Opens and closes the port.
@@ -255,8 +255,6 @@ class AudioLoop:
         np.subtract(sound, guitar, out=sound)
         np.multiply(sound, self._entry.advance(), out=sound)
         np.add(sound, guitar, out=sound)
-        if not self._entry.running and self._age_ms is not None:
-            self._meters.store("wet_after_ms", self._age_ms())
 
     def _note(self, status: int, busy_ns: int) -> None:
         """Store this period's numbers."""
@@ -267,11 +265,18 @@ class AudioLoop:
             notes.position(player.position, knob)
             if self._log is not None:
                 self._log.add(busy_ns, player.position, knob)
-        if status == PortStatus.OK and not self._sounded:
-            self._sounded = True
-            if self._age_ms is not None:
-                self._meters.store("dry_after_ms", self._age_ms())
+        if status == PortStatus.OK and self._age_ms is not None:
+            self._note_age(self._age_ms)
         if heartbeat.periods % self._heartbeat_periods == 0:
             self.finish()
             if self._life is not None:
                 self._life.alive()
+
+    def _note_age(self, age_ms: Callable[[], int]) -> None:
+        """How long it took until the guitar was heard, and until a preset was."""
+        if not self._dry:
+            self._dry = True
+            self._meters.store("dry_after_ms", age_ms())
+        if self._player is not None and not self._entry.running:
+            self._meters.store("wet_after_ms", age_ms())
+            self._age_ms = None

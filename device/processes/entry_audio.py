@@ -67,7 +67,7 @@ def _play(config: Config, watchdog: Watchdog, journal: Journal) -> None:
     side = open_audio_side(config, None, patient=watchdog.watched)
     meters = Meters(config.meters)
     listener = Listener(config.control_socket)
-    loader = Loader(lambda: _load(config, journal), locked=True)
+    loader = Loader(lambda: _load(config, watchdog, journal), locked=True)
     loop = AudioLoop(
         side.port,
         None,
@@ -91,7 +91,7 @@ def _play(config: Config, watchdog: Watchdog, journal: Journal) -> None:
         watchdog.stopping()
 
 
-def _load(config: Config, journal: Journal) -> Loaded:
+def _load(config: Config, watchdog: Watchdog, journal: Journal) -> Loaded:
     """The bank, whatever is wrong with any of its presets; what is wrong is said and kept."""
     from device.bank import loaded_bank
 
@@ -122,6 +122,8 @@ def _load(config: Config, journal: Journal) -> Loaded:
         for index, (path, file) in enumerate(zip(player.bank, config.presets, strict=True))
     )
     write_bank(config.runtime, BankReport(os.getpid(), entries))
+    broken = f", {len(problems)} of them broken" if problems else ""
+    watchdog.status(f"{len(entries)} presets{broken}")
     return Loaded(player, studios_of(player), problems)
 
 

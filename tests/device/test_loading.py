@@ -149,7 +149,7 @@ def test_the_guitar_is_dry_until_the_bank_is_there_and_then_comes_without_a_clic
     values = rig.reading().values
     assert values["loading"] == 0 and values["loading_periods"] == 100
     # Three periods of latency, ten of 10 ms in which it is faded in (8 periods).
-    assert 1100 < values["wet_after_ms"] <= 1112
+    assert 1110 <= values["wet_after_ms"] <= 1112
     wet = slice(period(115), period(700))
     expected = -0.5 * sound[:, period(115) - late : period(700) - late]
     np.testing.assert_allclose(rig.played[:, wet], expected, atol=1e-6)
