@@ -5,25 +5,18 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-_SIM = Path("/sys/devices/platform")
+_PEDAL = Path("/sys/kernel/config/gpio-sim/pedal")
+"""Where ``hardware.sh`` made the chips; a bank's folder there names its place in sysfs."""
+_BANKS = {"tegra234-gpio": "main", "tegra234-gpio-aon": "aon"}
 _TRACING = Path("/sys/kernel/tracing")
 MAIN = "tegra234-gpio"
 
 
 def _line(offset: int, label: str = MAIN) -> Path:
     """The folder of one simulated line."""
-    for chip in _SIM.glob("gpio-sim.*/gpiochip*"):
-        for folder in chip.glob(f"sim_gpio{offset}"):
-            if _label_of(chip) == label:
-                return folder
-    raise LookupError(f"no simulated line {offset} on {label}")
-
-
-def _label_of(chip: Path) -> str:
-    # The simulator shows a chip's label only in the class of the old interface.
-    for entry in chip.glob("gpio/gpiochip*"):
-        return (entry / "label").read_text().strip()
-    return ""
+    device = (_PEDAL / "dev_name").read_text().strip()
+    chip = (_PEDAL / _BANKS[label] / "chip_name").read_text().strip()
+    return Path("/sys/devices/platform") / device / chip / f"sim_gpio{offset}"
 
 
 def pull(offset: int, up: bool) -> None:
