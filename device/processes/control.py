@@ -19,6 +19,9 @@ from device.states.values import Audio
 AUDIO_STOPPED_S = 0.040
 """Periods that have not advanced for so long have stopped: with the time that the relay's circuit
 holds (100 ms at most) that is within 150 ms."""
+LOADING_STOPPED_S = 1.0
+"""The same while presets are being loaded, which may hold periods up. The relay is down then: the
+guitar it lets through has no gaps."""
 PUBLISH_S = 0.010
 """An unchanged state is told so often: ``audio`` then knows that control lives."""
 LISTEN_S = 0.0035
@@ -134,7 +137,7 @@ class ControlLoop:
             self._learn()
             changed = power.step(now_s, audio, self.faults())
             state.ceiling = CEILINGS[power.decision.ceiling]
-        power.hold(now_s, audio != "dead")
+        power.hold(now_s, audio == "playing")
         if power.show_due(now_s):
             power.show(now_s, self._shown())
         after = (state.position, state.preset, state.bypass, state.mute, state.ceiling)
@@ -160,7 +163,10 @@ class ControlLoop:
             self._published_s = float("-inf")
 
     def _audio_is(self, now_s: float) -> Audio:
-        if now_s - self._advanced_s > self._stopped_s:
+        limit_s = self._stopped_s
+        if self.heartbeat.loading:
+            limit_s = max(limit_s, LOADING_STOPPED_S)
+        if now_s - self._advanced_s > limit_s:
             return "dead"
         if self.heartbeat.absent:
             return "absent"

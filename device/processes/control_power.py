@@ -84,14 +84,17 @@ class Power:
         self.states = States(limits)
         self.decision: Decision = self.states.decision
         """What was decided last."""
+        self.held = False
+        """Whether edges hold the relay."""
         self.temperatures = Temperatures()
         self._stepped_s = self._sensed_s = self._lit_s = float("-inf")
         self._audio: Audio = "dead"
 
-    def hold(self, now_s: float, alive: bool) -> None:
-        """Send the edges that are due now: the relay's only while ``audio`` is alive."""
+    def hold(self, now_s: float, plays: bool) -> None:
+        """Send the edges that are due now: the relay's only while ``audio`` plays."""
+        self.held = plays and self.decision.relay
         if self._relay is not None:
-            self._relay.turn(now_s, alive and self.decision.relay)
+            self._relay.turn(now_s, self.held)
         if self._heater is not None:
             self._heater.turn(now_s, self.decision.heater)
 

@@ -66,7 +66,8 @@ class Watch:
         self._tell_transitions(loop)
         state, decision = loop.state, loop.power.decision
         noticed = (
-            *(state.preset, state.bypass, state.mute, decision.state, decision.relay, loop.audio),
+            *(state.preset, state.bypass, state.mute, loop.audio, loop.power.held),
+            *(decision.state, decision.ceiling, decision.warnings),
             *(loop.hands.moved(), loop.hands.learning),
         )
         if noticed != self._noticed or now_s - self._report_s >= REPORT_S:
@@ -107,13 +108,16 @@ class Watch:
     def _tell_transitions(self, loop: ControlLoop) -> None:
         decision = loop.power.decision
         for change in loop.power.states.drain():
+            way = change.after
+            if change.before != change.after:
+                way = f"{change.before} → {change.after}"
             self._journal.say(
-                f"{change.before} → {change.after}: {change.cause}",
+                f"{way}: {change.cause}",
                 "error" if change.after == "fault" else "notice",
                 PURGA_STATE=change.after,
                 PURGA_STATE_BEFORE=change.before,
                 PURGA_CAUSE=change.cause,
-                PURGA_RELAY=int(decision.relay),
+                PURGA_RELAY=int(loop.power.held),
                 PURGA_CEILING=decision.ceiling,
             )
 
@@ -155,7 +159,7 @@ def _report(loop: ControlLoop, now_s: float) -> dict[str, object]:
         "audio": loop.audio,
         "state": decision.state,
         "cause": decision.cause,
-        "relay": decision.relay and loop.audio != "dead",
+        "relay": loop.power.held,
         "relay_edges": loop.power.edges(),
         "heater": decision.heater,
         "ceiling": decision.ceiling,

@@ -11,7 +11,7 @@ import pytest
 from device.boards.board import MidiEvent
 from device.engine_kinds import Ceiling
 from device.knob.learn import FILE, read_learnt
-from device.processes.control import AUDIO_STOPPED_S
+from device.processes.control import AUDIO_STOPPED_S, LOADING_STOPPED_S
 from device.pump import HOLD_MAX_S, Monostable
 from device.unit_config import FileChange
 from tests.device.control_support import TURN_S, Rig
@@ -23,6 +23,11 @@ LONGEST = Monostable(hold_s=HOLD_MAX_S)
 def held(rig: Rig, name: str = "relay") -> bool:
     """Whether the contact is made now."""
     return LONGEST.energised_at(rig.hand.rising(name), rig.hand.now_s)
+
+
+def state(rig: Rig) -> str:
+    """What the states decided last."""
+    return rig.loop.power.decision.state
 
 
 def dropped_after_s(rig: Rig, since_s: float) -> float:
@@ -57,7 +62,7 @@ def rig(make: Make) -> Rig:
 
 
 def test_the_relay_is_held_by_a_hundred_edges_a_second_while_audio_plays(rig: Rig) -> None:
-    assert rig.loop.power.decision.state == "play" and held(rig)
+    assert state(rig) == "play" and held(rig)
     before = len(rig.hand.lines["relay"].levels)
     rig.live(1.0)
     levels = rig.hand.lines["relay"].levels
@@ -81,8 +86,8 @@ def test_audio_that_stops_lets_the_guitar_through_within_150_ms_and_is_found_aga
     assert last_edge_s - stopped_s <= AUDIO_STOPPED_S + 2 * TURN_S
     assert 0.0 < dropped_after_s(rig, stopped_s) <= 0.150
     assert not held(rig)
-    state, cause = rig.loop.power.decision.state, rig.loop.power.decision.cause
-    assert state == "fault"
+    cause = rig.loop.power.decision.cause
+    assert state(rig) == "fault"
     assert ("audio frozen" in cause) == (how == "freezes")
     rig.audio.beats = True
     if how == "dies":
@@ -99,10 +104,33 @@ def test_a_control_loop_that_stops_lets_go_within_150_ms(rig: Rig) -> None:
 def test_while_there_is_no_interface_the_guitar_bypasses_the_pedal(rig: Rig) -> None:
     rig.audio.beat.absent = True
     rig.live(0.5)
-    assert rig.loop.power.decision.state == "ready" and not held(rig)
+    assert state(rig) == "ready" and not held(rig)
     rig.audio.beat.absent = False
     rig.live(1.0)
     assert held(rig)
+
+
+def test_while_presets_load_the_guitar_bypasses_the_pedal_and_gaps_are_no_fault(
+    rig: Rig,
+) -> None:
+    rig.audio.beat.loading = True
+    rig.live(0.5)
+    assert state(rig) == "ready" and not held(rig)
+    rig.audio.beats = False
+    rig.live(LOADING_STOPPED_S - 0.1)
+    assert state(rig) == "ready"
+    rig.live(0.3)
+    assert state(rig) == "fault"
+    rig.audio.beats, rig.audio.beat.loading = True, False
+    rig.live(1.0)
+    assert held(rig)
+
+
+def test_what_breaks_is_reported_within_a_fifth_of_a_second(rig: Rig) -> None:
+    rig.hand.broken = {"knob"}
+    rig.live(0.2)
+    report = json.loads(rig.report.read_text())
+    assert report["warnings"] == ["knob dead"] and "knob does not answer" in report["problems"][0]
 
 
 def test_a_turn_of_the_knob_is_published_at_the_turn_that_knows_it(rig: Rig) -> None:
@@ -179,7 +207,7 @@ def test_too_cold_holds_and_heats_and_lost_sensors_do_not(make: Make) -> None:
     rig = make()
     rig.hand.celsius = -40.0
     rig.live(1.0)
-    assert rig.loop.power.decision.state == "hold"
+    assert state(rig) == "hold"
     assert held(rig, "heater") and not rig.hand.rising("relay")
     blind = make()
     blind.hand.celsius = None
@@ -219,7 +247,7 @@ def test_a_line_that_fails_lets_go_and_is_opened_again(rig: Rig) -> None:
     first = rig.hand.lines["relay"]
     rig.hand.broken = {"relay"}
     rig.live(0.3)
-    assert first.closed and rig.loop.power.decision.state == "fault"
+    assert first.closed and state(rig) == "fault"
     rig.hand.broken.clear()
     rig.live(2.0)
     assert rig.hand.lines["relay"] is not first and held(rig)
@@ -250,7 +278,7 @@ def test_a_pedal_toml_that_cannot_be_used_is_bypass_until_it_has_changed(
     file.write_text("[audio")
     rig = make(problem="pedal.toml: is not valid TOML", file=FileChange(file))
     rig.live(2.0)
-    assert not rig.hand.rising("relay") and rig.loop.power.decision.state == "fault"
+    assert not rig.hand.rising("relay") and state(rig) == "fault"
     report = json.loads(rig.report.read_text())
     assert "pedal.toml: is not valid TOML" in report["problems"]
     file.write_text("[audio]")
