@@ -43,7 +43,7 @@ def why_not() -> str | None:
     """Why no container can run here, None where one can."""
     if os.geteuid() != 0:
         return "only root can run a container"
-    for tool in ("systemd-nspawn", "nsenter", "systemd-sysusers"):
+    for tool in ("systemd-nspawn", "nsenter", "setpriv", "systemd-sysusers"):
         if shutil.which(tool) is None:
             return f"no {tool} here"
     return None
@@ -177,7 +177,16 @@ class Container:
         _call("systemctl", f"--root={self.root}", "enable", "purga.target", *names)
 
     def _boot(self) -> None:
-        command = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit"]
+        # Should the tests be killed, so is the container.
+        command = [
+            "setpriv",
+            "--pdeathsig",
+            "KILL",
+            "systemd-nspawn",
+            "--quiet",
+            "--register=no",
+            "--keep-unit",
+        ]
         command += [
             "--private-network",
             "--capability=CAP_IPC_LOCK",
