@@ -177,32 +177,20 @@ class Container:
         _call("systemctl", f"--root={self.root}", "enable", "purga.target", *names)
 
     def _boot(self) -> None:
-        # Should the tests be killed, so is the container.
-        command = [
-            "setpriv",
-            "--pdeathsig",
-            "KILL",
-            "systemd-nspawn",
-            "--quiet",
-            "--register=no",
-            "--keep-unit",
-        ]
-        command += [
-            "--private-network",
-            "--capability=CAP_IPC_LOCK",
-            "--machine=pedal",
-            "--console=pipe",
-            "-D",
-            str(self.root),
-        ]
-        command += ["--boot", "--", "systemd.unit=test.target"]
+        # In processes' numbers of its own, so that it ends with the tests, however they end.
+        command = ["setpriv", "--pdeathsig=KILL", "unshare", "--pid", "--fork", "--kill-child"]
+        command += ["--mount-proc", "systemd-nspawn", "--quiet", "--register=no", "--keep-unit"]
+        command += ["--private-network", "--capability=CAP_IPC_LOCK", "--machine=pedal"]
+        command += ["--console=pipe", "-D", str(self.root), "--boot"]
+        command += ["--", "systemd.unit=test.target"]
         with (self._folder / "console").open("wb") as console:
             self._nspawn = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=console, stderr=console
             )
         deadline_s = time.monotonic() + BOOT_TIMEOUT_S
         while time.monotonic() < deadline_s and self._nspawn.poll() is None:
-            self._leader = _child_of(self._nspawn.pid)  # its first child makes way for another
+            # Its first child makes way for another, so it is looked up until it answers.
+            self._leader = _child_of(_child_of(self._nspawn.pid))
             if self._leader and self._answers():
                 return
             time.sleep(0.05)
