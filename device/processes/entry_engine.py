@@ -14,6 +14,7 @@ from device.processes.realtime import (
     no_garbage_collection,
     quiet_arithmetic,
 )
+from device.processes.watchdog import Watchdog
 from device.sound.morph.studio_feed import Change, StudioFeed
 from device.studio import read_studio
 from models.music2latent.spectrum import HOP
@@ -54,6 +55,8 @@ def run_engine(config: Config) -> None:
     quiet_arithmetic()
     loop = EngineLoop(config.studio_socket, make_feed, rate_hz, state)
     no_garbage_collection()
+    watchdog = Watchdog()
+    watchdog.ready(f"{state.provider}, {state.precision}, {state.bundle}")
     written_s = 0.0
 
     def write() -> None:
@@ -63,10 +66,12 @@ def run_engine(config: Config) -> None:
     try:
         while True:
             loop.turn()
+            watchdog.alive()
             if time.monotonic() - written_s > _STATE_S:
                 written_s = time.monotonic()
                 write()
     finally:
+        watchdog.stopping()
         # For whoever asks after the end.
         write()
         loop.close()

@@ -8,6 +8,10 @@ from hil.virtual.scenarios.report import check, fact
 
 _EXPOSURE = {"purga-audio": 2.0, "purga-engine": 2.0, "purga-control": 2.0}
 _OTHERS = 1.0
+_GIVEN = "/srv/purga/presets"
+"""What provisioning was given when the image was made."""
+_CHECK = ["/opt/purga/.venv/bin/python", "-m", "deploy", "provision", "--check"]
+_CHECK += ["--config", f"{_GIVEN}/pedal.toml", "--presets", _GIVEN]
 DRY_LIMIT_S, WET_LIMIT_S = 5.0, 15.0
 
 
@@ -42,7 +46,7 @@ def run(bench: Bench) -> dict[str, Any]:
     checks += _security(bench)
     checks += _network()
     provision = subprocess.run(
-        ["/opt/purga/.venv/bin/python", "-m", "deploy", "provision", "--check"],
+        _CHECK,
         cwd="/opt/purga",
         capture_output=True,
         text=True,
