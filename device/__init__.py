@@ -7,6 +7,6 @@ import os
 # reads this once, when NumPy is first imported, which is behind this line.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-# ONNX Runtime would start a thread that reports home, and keep a number for the machine. A pedal has
-# no network and nothing to tell.
+# ONNX Runtime would start a thread that reports home, and keep a number for the machine. A pedal
+# has no network and nothing to tell.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
