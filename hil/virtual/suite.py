@@ -76,7 +76,7 @@ chain = [{ block = "nam", file = "small.nam" }]
 [tone.b]
 chain = [
     { block = "highpass", cutoff_frequency_hz = 150.0 },
-    { block = "cab", file = "/opt/purga/device/presets/open-1x12.flac" },
+    { block = "cab", file = "short-1x12.flac" },
 ]
 
 [morph]
@@ -112,12 +112,12 @@ format = 1
 name = "Studio"
 
 [tone.a]
-chain = [{ block = "cab", file = "/opt/purga/device/presets/open-1x12.flac" }]
+chain = [{ block = "cab", file = "short-1x12.flac" }]
 
 [tone.b]
 chain = [
     { block = "distortion", drive_db = 20.0 },
-    { block = "cab", file = "/opt/purga/device/presets/open-1x12.flac" },
+    { block = "cab", file = "short-1x12.flac" },
 ]
 level_db = -12.0
 
