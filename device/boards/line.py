@@ -1,40 +1,57 @@
-"""One output straight through libgpiod, for the relay: held again as soon as control runs.
+"""One output straight from the kernel, for the relay: held again as soon as control runs.
 
-A control process that died is started again while the guitar bypasses the pedal. gpiozero and the
-pin factory on it take 200 million instructions to import, 0.4 s of a slow module, in which the
-relay could be held already; so the relay's line takes the shorter way, and every other pin goes
-through gpiozero (``gpio.py``) as soon as that is loaded.
+A control process that died is started again while the guitar bypasses the pedal. gpiozero, the pin
+factory on it and libgpiod's bindings take as many instructions to import as everything else that
+control does to start: half a second of a slow module, in which the relay could be held already. So
+the relay's line takes the shortest way, the kernel's own interface (linux/gpio.h, version 2, stable
+since Linux 5.10, which libgpiod speaks too); every other pin goes through gpiozero (``gpio.py``)
+as soon as that is loaded.
 """
 
 import errno
+import fcntl
 import os
 import re
+import struct
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from device.boards.pin_tables import BCM_BY_PIN, Line, find_module
 from device.errors import ConfigError
 
-CONSUMER = "purga relay"
+CONSUMER = b"purga relay"
 """What ``gpioinfo`` shows."""
+
+_CHIP_INFO = struct.Struct("=32s32sI")
+"""``gpiochip_info``: name, label, number of lines."""
+_GET_CHIP_INFO = 0x8044B401
+_REQUEST = struct.Struct("=I252x32sQ264xI24xi")
+"""``gpio_v2_line_request``: offset, consumer, flags, number of lines, the line's descriptor."""
+_GET_LINE = 0xC250B407
+_VALUES = struct.Struct("=QQ")
+"""``gpio_v2_line_values``: levels, and which of them are meant."""
+_SET_VALUES = 0xC010B40F
+_FLAG_OUTPUT = 1 << 3
+
+Ioctl = Callable[[int, int, bytearray], int]
 _SPEC = re.compile(r"(BOARD|GPIO|BCM)(\d{1,2})")
 
 
 class LineOutput:
     """A line that is driven high or low: ``board.Output``."""
 
-    def __init__(self, request: Any, offset: int) -> None:
-        """Take over a line request of libgpiod."""
-        from gpiod.line import Value
-
-        self._request = request
-        self._offset = offset
-        self._levels = (Value.INACTIVE, Value.ACTIVE)
+    def __init__(self, descriptor: int, ioctl: Ioctl = fcntl.ioctl) -> None:
+        """Take over the descriptor of a line that was requested."""
+        self._descriptor: int | None = descriptor
+        self._ioctl = ioctl
+        self._levels = (bytearray(_VALUES.pack(0, 1)), bytearray(_VALUES.pack(1, 1)))
 
     def set(self, on: bool) -> None:
         """Drive it. Raises ``OSError``, also where its chip went away."""
         try:
-            self._request.set_value(self._offset, self._levels[on])
+            if self._descriptor is None:
+                raise OSError(errno.EBADF, "it was given back")
+            self._ioctl(self._descriptor, _SET_VALUES, self._levels[on])
         except OSError as error:
             raise OSError(
                 error.errno or errno.EIO, f"the line cannot be set ({error.strerror or error})"
@@ -42,9 +59,9 @@ class LineOutput:
 
     def close(self) -> None:
         """Give the line back; any number of times."""
-        request, self._request = self._request, None
-        if request is not None:
-            request.release()
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def header_pin(spec: int | str) -> int | None:
@@ -61,38 +78,35 @@ def header_pin(spec: int | str) -> int | None:
 
 
 def open_line(
-    pin: int, module: str | None = None, folder: Path = Path("/dev"), library: Any = None
+    pin: int,
+    module: str | None = None,
+    folder: Path = Path("/dev"),
+    ioctl: Ioctl = fcntl.ioctl,
 ) -> LineOutput:
     """Take a pin of the header as an output, low.
 
     ``module`` is one of ``pin_tables.MODULES``, None for the one that this is; ``folder`` is where
-    the chips' devices are, ``library`` a module like ``gpiod``, for tests.
+    the chips' devices are, ``ioctl`` the kernel, for tests.
 
     Raises ``ConfigError`` for a pin that is no GPIO or is held by another program, and where the
-    chip, the right to use it or the library is missing.
+    chip or the right to use it is missing.
     """
     try:
-        if library is None:
-            import gpiod as library
         line = _line(pin, module)
-        path = _chip(line, folder, library)
-        settings = library.LineSettings(direction=library.line.Direction.OUTPUT)
-        request = library.request_lines(
-            os.fspath(path), consumer=CONSUMER, config={line.offset: settings}
-        )
-    except ImportError as error:
-        raise ConfigError(
-            f"header pin {pin} cannot be opened: gpiod cannot be imported ({error}); install "
-            "requirements/board.txt"
-        ) from error
-    except (LookupError, ValueError) as error:
+        chip = _chip(line, folder, ioctl)
+        try:
+            request = bytearray(_REQUEST.pack(line.offset, CONSUMER, _FLAG_OUTPUT, 1, 0))
+            ioctl(chip, _GET_LINE, request)
+        finally:
+            os.close(chip)
+    except LookupError as error:
         raise ConfigError(f"header pin {pin} cannot be opened: {error.args[0]}") from error
     except OSError as error:
         why = error.strerror or str(error)
         if error.errno == errno.EBUSY:
             why = "another program or a driver holds its line; gpioinfo tells which"
         raise ConfigError(f"header pin {pin} cannot be opened: {why}") from error
-    return LineOutput(request, line.offset)
+    return LineOutput(_REQUEST.unpack(request)[-1], ioctl)
 
 
 def _line(pin: int, name: str | None) -> Line:
@@ -106,18 +120,24 @@ def _line(pin: int, name: str | None) -> Line:
     return module.lines[pin]
 
 
-def _chip(line: Line, folder: Path, library: Any) -> Path:
-    """The device of the chip of that label. Raises ``OSError``."""
+def _chip(line: Line, folder: Path, ioctl: Ioctl) -> int:
+    """A descriptor of the chip of that label. Raises ``OSError``."""
     denied = False
     for path in sorted(folder.glob("gpiochip*")):
         try:
-            with library.Chip(os.fspath(path)) as chip:
-                if chip.get_info().label == line.chip:
-                    return path
-        except PermissionError:
-            denied = True
+            chip = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            denied = denied or isinstance(error, PermissionError)
+            continue  # gone meanwhile
+        info = bytearray(_CHIP_INFO.size)
+        try:
+            ioctl(chip, _GET_CHIP_INFO, info)
+            label = _CHIP_INFO.unpack(info)[1].rstrip(b"\0").decode(errors="replace")
         except OSError:
-            continue  # no chip, or gone meanwhile
+            label = ""  # no chip
+        if label == line.chip:
+            return chip
+        os.close(chip)
     if denied:
         raise PermissionError(
             errno.EACCES, "no right to use the GPIO chips; add the pedal's user to group gpio"
