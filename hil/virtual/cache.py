@@ -14,7 +14,7 @@ from pathlib import Path
 
 from models.replace import replaced_folder
 
-_KEPT = 3
+_KEPT = 4
 """Newest entries of a name that are kept; each may hold a gigabyte."""
 
 

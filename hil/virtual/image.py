@@ -139,6 +139,8 @@ def _installed(base: Path) -> Path:
 def _provision(root: Path, files: list[Path]) -> None:
     source = root / _SOURCE
     shutil.rmtree(source, ignore_errors=True)
+    # A player's settings are never overwritten; here nobody has any.
+    shutil.rmtree(root / "etc" / "purga", ignore_errors=True)
     for file in files:
         (source / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / file, source / file)
