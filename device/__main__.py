@@ -164,8 +164,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 1 for failed work, 2 for wrong input."""
     parser = argparse.ArgumentParser(prog="python -m device", description=__doc__)
     choices = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    given = sys.argv[1:] if arguments is None else arguments
     for name, (line, declare, _) in COMMANDS.items():
         command = choices.add_parser(name, help=line, description=line)
+        if name not in given:
+            continue  # argparse formats a help text for each argument, and a unit's start waits
         declare(command)
         command.add_argument(
             "--json", action="store_true", help="print one JSON object as the last line"
