@@ -137,13 +137,13 @@ def _foot(bench: Bench) -> list[dict[str, Any]]:
     bench.wait("the next preset", lambda: bench.value("preset") != before, 2.0)
     time.sleep(0.6)
     pull(FOOTSWITCH_OFFSET, up=False)
-    bench.wait("mute", lambda: bench.value("muted") == 1, 2.0)
+    bench.wait("mute", lambda: bench.value("mute") == 1, 2.0)
     pull(FOOTSWITCH_OFFSET, up=True)
     lit = {level(_STATUS_LED) for _ in _every(0.05, 24)}
     pull(FOOTSWITCH_OFFSET, up=False)
     time.sleep(0.1)
     pull(FOOTSWITCH_OFFSET, up=True)
-    bench.wait("sound", lambda: bench.value("muted") == 0, 2.0)
+    bench.wait("sound", lambda: bench.value("mute") == 0, 2.0)
     time.sleep(0.6)
     steady = {level(_STATUS_LED) for _ in _every(0.05, 24)}
     return [
