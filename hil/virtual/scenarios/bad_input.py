@@ -111,7 +111,7 @@ _CASES: tuple[tuple[str, str, str, Callable[[], AbstractContextManager[None]], s
         "a preset that is not there",
         "preset",
         "nowhere.toml",
-        lambda: _edited("presets/chorus-to-echo.toml", "presets/nowhere.toml"),
+        lambda: _edited("presets/dry-to-echo.toml", "presets/nowhere.toml"),
         _MUSIC,
     ),
 )
