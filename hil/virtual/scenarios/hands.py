@@ -1,6 +1,7 @@
 """Hands and feet: knob, expression, MIDI, footswitch and LEDs, on the kernel's own drivers."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -175,7 +176,7 @@ def _every(pause_s: float, count: int) -> Any:
 
 def _midi(bench: Bench) -> list[dict[str, Any]]:
     """The far end of a MIDI cable: the second virtual port is wired to the first."""
-    subprocess.run(["aconnect", "VirMIDI 1-1:0", "VirMIDI 1-0:0"], check=True)
+    subprocess.run(["aconnect", _midi_port("-1"), _midi_port("-0")], check=True)
     card = Path("/proc/asound/VirMIDI").resolve().name.removeprefix("card")
     device = os.open(f"/dev/snd/midiC{card}D1", os.O_WRONLY)
     try:
@@ -203,6 +204,18 @@ def _midi(bench: Bench) -> list[dict[str, Any]]:
             note=f"{top}, {bottom}",
         ),
     ]
+
+
+def _midi_port(suffix: str) -> str:
+    """``client:port`` of the virtual MIDI port whose name ends so."""
+    client = ""
+    for line in Path("/proc/asound/seq/clients").read_text().splitlines():
+        if match := re.match(r"Client +(\d+) :", line):
+            client = match[1]
+        elif match := re.match(r' +Port +(\d+) : "VirMIDI [^"]*?(-\d+)"', line):
+            if match[2] == suffix:
+                return f"{client}:{match[1]}"
+    raise LookupError(f"no virtual MIDI port {suffix} in /proc/asound/seq/clients")
 
 
 def _learn(bench: Bench) -> list[dict[str, Any]]:
