@@ -3,6 +3,7 @@
 # Set to choose an interpreter for .venv, for example PYTHON=python3.12.
 PYTHON ?=
 export PYTHON
+HIL ?= 1
 
 PY := .venv/bin/python
 SETUP := deploy/host-setup
@@ -90,9 +91,11 @@ hil: ## Build the virtual pedal and prove what it promises on real drivers; out/
 	@$(SETUP) virtual
 	@$(PY) -m hil run $(ARGS)
 
-soak: ## Run the long tests, which make test leaves out
+# HIL= leaves the virtual pedal out, which needs root and hours.
+soak: ## Run the long tests, and the virtual pedal for ten minutes in each configuration; HIL= without it
 	@$(SETUP) test
 	@$(PY) -m pytest -m soak tests
+	@$(if $(HIL),$(SETUP) virtual && $(PY) -m hil run --profile full --out out/hil-soak)
 
 setup: ## Install what running, testing and a real board need
 	@$(SETUP) all

@@ -23,6 +23,9 @@ SHORTENED = {
     "purga-retry@.timer": "[Timer]\nOnActiveSec=\nOnActiveSec=5200ms\nAccuracySec=50ms\n",
 }
 
+# It times restarts.
+pytestmark = pytest.mark.alone
+
 
 def container(folder: Path, drop_ins: dict[str, str]) -> Iterator[Container]:
     """A container, or a skip."""

@@ -212,9 +212,9 @@ def _midi_port(suffix: str) -> str:
     for line in Path("/proc/asound/seq/clients").read_text().splitlines():
         if match := re.match(r"Client +(\d+) :", line):
             client = match[1]
-        elif match := re.match(r' +Port +(\d+) : "VirMIDI [^"]*?(-\d+)"', line):
-            if match[2] == suffix:
-                return f"{client}:{match[1]}"
+        match = re.match(r' +Port +(\d+) : "VirMIDI [^"]*?(-\d+)"', line)
+        if match is not None and match[2] == suffix:
+            return f"{client}:{match[1]}"
     raise LookupError(f"no virtual MIDI port {suffix} in /proc/asound/seq/clients")
 
 

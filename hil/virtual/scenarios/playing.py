@@ -48,8 +48,7 @@ def run(bench: Bench) -> dict[str, Any]:
                 int(tolerated / 100.0 * counted["periods"]),
                 counted["xruns"],
                 "",
-                note=f"{tolerated:g} % of the periods tolerated: the loopback interface's own clock "
-                "is that coarse"
+                note=f"{tolerated:g} % of the periods tolerated: the loopback's clock is so coarse"
                 if tolerated
                 else "",
             ),
