@@ -1,5 +1,6 @@
 """The other end of the cable: plays guitar into the interface and records what comes out."""
 
+import math
 import subprocess
 import wave
 from pathlib import Path
@@ -8,18 +9,19 @@ import numpy as np
 
 RATE_HZ = 48000
 _DEVICE = "hw:Loopback,1,0"
+_LOOP_S = 4
 # The far end's own periods are long, so that it costs next to nothing of the guest's processor.
 _FORMAT = ["-f", "S32_LE", "-c", "2", "-r", str(RATE_HZ)]
 _LONG = ["--period-size=2400", "--buffer-size=24000"]
 
 
 def riff(path: Path, seconds: float, seed: int = 0) -> None:
-    """Write decaying plucks, stereo S32 as a raw WAV, peak 0.4."""
+    """Write decaying plucks, stereo S32 as a WAV, peak 0.4; the same four seconds over and over."""
     generator = np.random.default_rng(seed)
-    frames = int(seconds * RATE_HZ)
+    frames = _LOOP_S * RATE_HZ
     sound = np.zeros(frames)
     note_frames = RATE_HZ // 4
-    time_s = np.arange(4 * note_frames) / RATE_HZ
+    time_s = np.arange(3 * note_frames) / RATE_HZ
     for start in range(0, frames, note_frames):
         note_hz = 82.4 * 2.0 ** (generator.integers(0, 24) / 12.0)
         note = np.zeros(time_s.size)
@@ -34,7 +36,9 @@ def riff(path: Path, seconds: float, seed: int = 0) -> None:
         file.setnchannels(2)
         file.setsampwidth(4)
         file.setframerate(RATE_HZ)
-        file.writeframes(np.repeat(codes, 2).tobytes())
+        loop = np.repeat(codes, 2).tobytes()
+        for _ in range(math.ceil(seconds / _LOOP_S)):
+            file.writeframesraw(loop)
 
 
 def recorded(path: Path) -> np.ndarray:
