@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from device.processes.realtime import die_with_parent
 from hil.virtual.errors import VirtualError
 from hil.virtual.kernel import Kernel
 
@@ -63,7 +64,12 @@ def run(image: Path, kernel: Kernel, job: Job, folder: Path) -> Run:
     start_s = time.monotonic()
     with (folder / "qemu.log").open("w") as log:
         machine = subprocess.Popen(
-            _command(image, kernel, job, folder), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            _command(image, kernel, job, folder),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            # Who stops a run, however, stops its machines.
+            preexec_fn=die_with_parent,
         )
     try:
         _wait(machine, job, folder, start_s)
