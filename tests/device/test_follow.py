@@ -1,6 +1,5 @@
 """The position follows the playing: levels, times, any period, no click, no bad number."""
 
-import dataclasses
 import tracemalloc
 from pathlib import Path
 
@@ -31,7 +30,7 @@ def followed(
     sound: Audio, period: int = 64, knob: float = 0.0, input_db: float = 0.0, **settings: float
 ) -> np.ndarray:
     """The positions of every whole period of ``sound``, with the knob at rest."""
-    chosen = dataclasses.replace(FollowSettings(depth=1.0), **settings)  # type: ignore[arg-type]
+    chosen = FollowSettings(**{"depth": 1.0, **settings})  # type: ignore[arg-type]
     steering = Steering(Follow(chosen, input_db))
     steering.prepare(RATE_HZ, period)
     at = np.full(period, knob, np.float32)
