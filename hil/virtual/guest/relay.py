@@ -1,5 +1,6 @@
 """What the bypass relay did, from the edges that the pedal put on its pump line."""
 
+import time
 from dataclasses import dataclass
 
 from device.pump import HOLD_MAX_S, Interval, Monostable, rising_edges
@@ -37,7 +38,7 @@ def gap_after(scope: Scope, fault_s: float) -> Gap:
     intervals = energised(scope)
     before = [each for each in intervals if each.start_s <= fault_s]
     after = [each for each in intervals if each.start_s > fault_s]
-    if before and not after and before[-1].end_s > fault_s + 10.0:
-        return Gap(None, None)
+    if before and before[-1].end_s > time.monotonic():
+        return Gap(None, None)  # it has held up to now
     dropped_s = before[-1].end_s if before else None
     return Gap(dropped_s, after[0].start_s if after else None)

@@ -7,7 +7,7 @@ from typing import Any
 
 from hil.virtual.guest.bench import Bench
 from hil.virtual.guest.guitar import Guitar, riff
-from hil.virtual.guest.relay import gap_after
+from hil.virtual.guest.relay import Gap, gap_after
 from hil.virtual.scenarios.report import check, fact, mark, span
 
 RELAY_LIMIT_MS = 150.0
@@ -18,6 +18,20 @@ _FAULTS = (
     ("audio", signal.SIGSTOP, FREEZE_LIMIT_S),
     ("control", signal.SIGSTOP, FREEZE_LIMIT_S),
 )
+
+
+def _wait_for_relay(bench: Bench, what: str, fault_s: float) -> Gap:
+    """Wait until the relay has dropped and is held again, and a preset is heard through it."""
+    gap = Gap(None, None)
+
+    def back() -> bool:
+        nonlocal gap
+        gap = gap_after(bench.scope, fault_s)
+        return gap.back_s is not None
+
+    bench.wait(f"the relay, after {what}", back, 15.0)
+    bench.wait(f"sound, after {what}", bench.wet, 5.0)
+    return gap
 
 
 def run(bench: Bench) -> dict[str, Any]:
@@ -41,9 +55,7 @@ def run(bench: Bench) -> dict[str, Any]:
             fault_s = bench.signal(process, number)
             marks.append(mark(fault_s, group))
             time.sleep(0.2)
-            bench.wait(f"back after {process} was {verb}", bench.plays, 15.0)
-            time.sleep(0.3)
-            gap = gap_after(bench.scope, fault_s)
+            gap = _wait_for_relay(bench, f"{process} {verb}", fault_s)
             if gap.dropped_s is not None and gap.back_s is not None:
                 dropped_ms.append(1000.0 * (gap.dropped_s - fault_s))
                 back_s.append(gap.back_s - fault_s)
