@@ -8,6 +8,7 @@ from typing import Literal
 from hil.virtual.bundles import studio_bundle
 from hil.virtual.captures import write_capture
 from hil.virtual.machine import Job
+from hil.virtual.ways import ways
 
 Profile = Literal["ci", "full"]
 _ROOT = Path(__file__).resolve().parents[2]
@@ -110,7 +111,7 @@ def _studio(profile: Profile) -> Job:
             "purga/pedal.toml": f'{text}\n[studio]\nbundle = "/job/files/bundle"\n',
             "purga/presets/studio.toml": _STUDIO_PRESET,
         },
-        files={"bundle": studio_bundle()},
+        files={"bundle": studio_bundle(), "cache/paths": ways(_STUDIO_PRESET)},
         limit_s=900.0,
     )
 

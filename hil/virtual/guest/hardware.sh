@@ -27,5 +27,12 @@ modprobe i2c-stub chip_addr=0x48
 modprobe i2c-dev
 modprobe hang_sim
 
+# What preparing its presets found.
+if [ -d /job/files/cache ]; then
+    mkdir -p /var/cache/purga
+    cp -r /job/files/cache/. /var/cache/purga/
+    chown -R purga:purga /var/cache/purga
+fi
+
 # What this scenario wants to be configured otherwise.
 if [ -d /job/etc ]; then cp -r /job/etc/. /etc/; fi

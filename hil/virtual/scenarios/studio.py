@@ -19,7 +19,9 @@ def run(bench: Bench) -> dict[str, Any]:
     kills = bench.options["kills"]
     sound, recording = Path("/tmp/guitar.wav"), Path("/tmp/recording.wav")
     riff(sound, 12.0 * (kills + 2))
-    bench.wait("playing", bench.plays, 40.0)
+    # Provisioning enables the engine only where pedal.toml names a bundle.
+    bench.systemctl("start", "--no-block", "purga-studio.socket", "purga-engine.service")
+    bench.wait("playing", bench.plays, 60.0)
     bench.wait("the studio sound", lambda: bench.value("studio_heard") == 1, 40.0)
     guitar = Guitar(sound, recording)
     time.sleep(1.0)
