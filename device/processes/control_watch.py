@@ -12,6 +12,7 @@ from device.plain import asdict
 from device.processes.control import ControlLoop
 from device.processes.control_report import LEARN_REQUEST, write_report
 from device.processes.journal import Journal
+from device.processes.message import last_message
 from device.processes.watchdog import Watchdog
 from device.states import Decision
 from device.unit_config import FileChange
@@ -34,8 +35,11 @@ class Watch:
         config_problem: str = "",
         file: FileChange | None = None,
         notes: tuple[str, ...] = (),
+        meters: Path | None = None,
     ) -> None:
         """``watchdog`` tells the service manager that the loop turns.
+
+        ``meters`` say why there is no interface: ``audio`` itself logs nothing while it plays.
 
         ``config_problem`` is why ``pedal.toml`` could not be used, ``notes`` what else was found
         at the start; both are shown for as long as the process runs, which is until ``file`` has
@@ -49,6 +53,7 @@ class Watch:
         self._config_problem = config_problem
         self._file = file
         self._notes = notes
+        self._meters = meters
         self._look_s = self._report_s = float("-inf")
         self._noticed: tuple[object, ...] = ()
         self._told: set[str] = set()
@@ -124,6 +129,9 @@ class Watch:
     def _problems(self, loop: ControlLoop) -> list[str]:
         told = [self._config_problem] if self._config_problem else []
         told += [*self._notes, *loop.problems()]
+        if self._meters is not None and loop.audio == "absent":
+            reason = last_message(self._meters)
+            told += [f"interface: {reason}"] if reason else []
         return [*told, self._unwritten] if self._unwritten else told
 
     def _tell_problems(self, problems: list[str]) -> None:

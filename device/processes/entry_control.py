@@ -62,6 +62,7 @@ def run_control(
         config_problem=problem,
         file=file,
         notes=tuple(notes),
+        meters=config.meters,
     )
     audio = config.table.audio
     loop = ControlLoop(

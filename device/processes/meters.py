@@ -13,6 +13,7 @@ import numpy as np
 
 from device.errors import LinkError
 from device.plain import dataclass, replace
+from device.processes.message import MESSAGE_BYTES
 
 MAGIC = 0x50555247_41000003
 
@@ -77,9 +78,6 @@ FIELDS: Sequence[str] = (*COUNTERS, *GAUGES)
 BINS_PER_PERIOD = 200
 HISTOGRAM_BINS = 2 * BINS_PER_PERIOD + 1
 """Load histogram: half-percent steps of the period up to 200 %, and one bin for all beyond."""
-
-MESSAGE_BYTES = 256
-"""Room for one line of text: why the interface was last lost."""
 
 _WORDS = 1 + len(FIELDS) + HISTOGRAM_BINS
 _BYTES = 8 * _WORDS + MESSAGE_BYTES
