@@ -106,7 +106,7 @@ def _studio(profile: Profile) -> Job:
     text = pedal_toml(256, 4, '"presets/studio.toml"')
     return Job(
         "studio",
-        options={"kills": 4 if profile == "ci" else 10},
+        options={"kills": 2 if profile == "ci" else 6},
         etc={
             "purga/pedal.toml": f'{text}\n[studio]\nbundle = "/job/files/bundle"\n',
             "purga/presets/studio.toml": _STUDIO_PRESET,
