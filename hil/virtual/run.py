@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,23 @@ def run_suite(
 
 
 def _one(
+    scenario: Scenario, profile: Profile, out: Path, disk: Path, built: Kernel
+) -> ScenarioResult:
+    """One scenario; once more where it missed something, and the report says so.
+
+    What the host's disk takes is idle time to the guest, so a host that is busy beyond measure can
+    make a number miss that holds by itself. What misses twice is missed.
+    """
+    first = _try(scenario, profile, out, disk, built)
+    if first.verdict == "pass":
+        return first
+    second = _try(scenario, profile, out, disk, built)
+    said = first.failed_because or ", ".join(check.id for check in first.missed)
+    figures = {**second.figures, "tries": 2, "missed at first": said.strip().splitlines()[-1]}
+    return replace(second, figures=figures, wall_s=first.wall_s + second.wall_s)
+
+
+def _try(
     scenario: Scenario, profile: Profile, out: Path, disk: Path, built: Kernel
 ) -> ScenarioResult:
     folder = out / scenario.name
