@@ -13,10 +13,10 @@ def _run(options: argparse.Namespace) -> int:
     from hil.report import write_report
     from hil.results import verdict
     from hil.virtual.run import run_suite
-    from hil.virtual.suite import SCENARIOS
+    from hil.virtual.suite import scenarios
 
     results = run_suite(options.profile, options.out, options.only, options.at_once)
-    expected = options.only or [each.name for each in SCENARIOS]
+    expected = options.only or [each.name for each in scenarios(options.profile)]
     command = f"python -m hil run --profile {options.profile}"
     page = write_report(results, options.out, expected=expected, command=command)
     found = verdict(results, expected)

@@ -15,7 +15,7 @@ from hil.virtual.image import image
 from hil.virtual.kernel import Kernel, kernel
 from hil.virtual.machine import run
 from hil.virtual.steps import say
-from hil.virtual.suite import SCENARIOS, Profile, Scenario
+from hil.virtual.suite import SCENARIOS, Profile, Scenario, scenarios
 
 
 def run_suite(
@@ -31,7 +31,7 @@ def run_suite(
         raise VirtualError(
             f"there is no scenario {', '.join(unknown)}; choose from {', '.join(sorted(known))}"
         )
-    chosen = [each for each in SCENARIOS if not only or each.name in only]
+    chosen = [each for each in SCENARIOS if each.name in only] if only else scenarios(profile)
     built = kernel()
     disk = image(built)
     # Read once, so that no machine waits for the disk: its clock would run on meanwhile.
