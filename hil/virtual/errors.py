@@ -9,3 +9,7 @@ class VirtualError(PurgaError, RuntimeError):
     """A virtual pedal that cannot be built or run."""
 
     exit_code: ClassVar[int] = 1
+
+
+class ScenarioError(PurgaError, ValueError):
+    """A scenario that does not exist."""

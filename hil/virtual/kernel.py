@@ -1,6 +1,7 @@
 """The kernel of the virtual pedal: Debian's source, real-time, with simulated parts for drivers."""
 
 import os
+import platform
 import re
 import shutil
 from dataclasses import dataclass
@@ -50,6 +51,11 @@ def source_archive(folder: Path = _SOURCES) -> Path:
 
 def kernel() -> Kernel:
     """Build the kernel, or find the one that was built of the same sources."""
+    if platform.machine() != "x86_64":
+        raise VirtualError(
+            f"the virtual pedal is an x86-64 machine and this is {platform.machine()}; run "
+            "make hil on an x86-64 machine"
+        )
     archive = source_archive()
     sources = [archive, CONFIG, *sorted(MODULES.iterdir())]
     folder = kept("kernel", digest(sources), lambda target: _build(archive, target))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hil.results import Check, Mark, ScenarioResult, Span
-from hil.virtual.errors import VirtualError
+from hil.virtual.errors import ScenarioError, VirtualError
 from hil.virtual.image import image
 from hil.virtual.kernel import Kernel, kernel
 from hil.virtual.machine import run
@@ -23,12 +23,13 @@ def run_suite(
 ) -> list[ScenarioResult]:
     """Build the virtual pedal and run its scenarios; logs and artefacts go below ``out``.
 
-    Raises ``VirtualError`` when the pedal cannot be built or ``only`` names nothing that exists.
+    Raises ``VirtualError`` when the pedal cannot be built, ``ScenarioError`` when ``only`` names
+    what does not exist.
     """
     known = {each.name for each in SCENARIOS}
     unknown = [name for name in only if name not in known]
     if unknown:
-        raise VirtualError(
+        raise ScenarioError(
             f"there is no scenario {', '.join(unknown)}; choose from {', '.join(sorted(known))}"
         )
     chosen = [each for each in SCENARIOS if each.name in only] if only else scenarios(profile)
