@@ -1,11 +1,12 @@
 """What ``audio`` says of its bank, in a small file beside the meters, for ``status``."""
 
+import contextlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from device.plain import asdict, dataclass
+from device.processes.beside import replace_json
 
 BANK_FILE = "bank.json"
 _MOST_BYTES = 1 << 18
@@ -34,13 +35,8 @@ class BankReport:
 
 def write_bank(folder: Path, report: BankReport) -> None:
     """Replace the file, whole or not at all; a disk that does not take it costs ``status`` only."""
-    path = folder / BANK_FILE
-    temporary = path.with_name(path.name + ".new")
-    try:
-        temporary.write_text(json.dumps(asdict(report)))
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        replace_json(folder / BANK_FILE, asdict(report))
 
 
 def read_bank(folder: Path) -> BankReport | None:

@@ -6,10 +6,11 @@ wait for a disk.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from device.processes.beside import replace_json
 
 FORMAT = 1
 LEARN_REQUEST = "learn"
@@ -26,9 +27,7 @@ class Kept(NamedTuple):
 
 def write_report(file: Path, report: Mapping[str, object]) -> None:
     """Replace the report. Raises ``OSError``; the one before is then still there."""
-    temporary = file.with_name(f".{file.name}.new")
-    temporary.write_text(json.dumps({"format": FORMAT, **report}), "utf-8")
-    os.replace(temporary, file)
+    replace_json(file, {"format": FORMAT, **report})
 
 
 def read_report(file: Path) -> dict[str, Any] | None:

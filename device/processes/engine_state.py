@@ -1,10 +1,11 @@
 """What the engine process says of itself, in a small file beside the meters, for ``status``."""
 
+import contextlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from device.processes.beside import replace_json
 from device.processes.meters import resident_mib
 
 _MOST_BYTES = 4096
@@ -46,12 +47,8 @@ class EngineState:
 
 def write_state(path: Path, state: EngineState) -> None:
     """Replace the file, whole or not at all; a disk that does not take it costs ``status`` only."""
-    temporary = path.with_name(path.name + ".new")
-    try:
-        temporary.write_text(json.dumps(asdict(state)))
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        replace_json(path, asdict(state))
 
 
 def read_state(path: Path) -> EngineState | None:
