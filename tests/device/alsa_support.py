@@ -16,6 +16,15 @@ import pytest
 from device.boards.alsa import AlsaConfig, AlsaPort
 
 CARD = "hw:CARD=USB"
+WIDE_CARD = """
+pcm.nothing { type null }
+pcm.wide {
+    type multi
+    slaves.a { pcm nothing channels 4 }
+    bindings { 0 { slave a channel 0 } 1 { slave a channel 1 } 2 { slave a channel 2 } }
+}
+"""
+"""A card, ``wide``, of three channels: it is there and refuses what a pedal asks."""
 
 # -- a fake card --------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from device.errors import LinkError
 from device.processes.bank_report import read_bank
 from device.processes.meters import read_meters
 from tests.conftest import ROOT
-from tests.device.alsa_support import needs_alsa, use_asoundrc
+from tests.device.alsa_support import WIDE_CARD, needs_alsa, use_asoundrc
 
 PRESET = """
 format = 1
@@ -140,18 +140,7 @@ def test_a_card_that_refuses_is_told_and_looked_for_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needs_alsa()
-    use_asoundrc(
-        """
-pcm.nothing { type null }
-pcm.wide {
-    type multi
-    slaves.a { pcm nothing channels 4 }
-    bindings { 0 { slave a channel 0 } 1 { slave a channel 1 } 2 { slave a channel 2 } }
-}
-""",
-        folder,
-        monkeypatch,
-    )
+    use_asoundrc(WIDE_CARD, folder, monkeypatch)
     (folder / "pedal.toml").write_text(PEDAL.replace("hw:CARD=NoSuchCard", "wide"))
     with unit(folder) as started:
         started.wait(lambda: started.values().get("absent_periods", 0) > 20)

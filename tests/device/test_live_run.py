@@ -16,7 +16,13 @@ import pytest
 from device.errors import LinkError
 from device.processes.meters import read_meters
 from tests.conftest import ROOT
-from tests.device.alsa_support import needs_alsa, pipewire, use_asoundrc, use_pipewire
+from tests.device.alsa_support import (
+    WIDE_CARD,
+    needs_alsa,
+    pipewire,
+    use_asoundrc,
+    use_pipewire,
+)
 
 PEDAL = """
 [audio]
@@ -92,18 +98,7 @@ def test_a_card_that_cannot_do_what_is_asked_stops_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needs_alsa()
-    use_asoundrc(
-        """
-pcm.nothing { type null }
-pcm.wide {
-    type multi
-    slaves.a { pcm nothing channels 4 }
-    bindings { 0 { slave a channel 0 } 1 { slave a channel 1 } 2 { slave a channel 2 } }
-}
-""",
-        tmp_path,
-        monkeypatch,
-    )
+    use_asoundrc(WIDE_CARD, tmp_path, monkeypatch)
     (tmp_path / "pedal.toml").write_text('[audio]\ncard = "wide"\n')
     command = [sys.executable, "-m", "device", "run", "--board", "jetson"]
     command += ["--config", str(tmp_path / "pedal.toml"), "--runtime", str(tmp_path)]
