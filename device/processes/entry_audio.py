@@ -101,10 +101,8 @@ def _load(config: Config, watchdog: Watchdog, journal: Journal) -> Loaded:
         from device.processes.studio_side import BehindASocket
 
         source = BehindASocket(config)
-        if source.instead is not None:
-            journal.say(
-                f"the stage engine plays in the studio engine's place: {source.instead}", "warning"
-            )
+        if source.notice is not None:
+            journal.say(source.notice, "warning")
         return source
 
     player, problems = loaded_bank(

@@ -76,9 +76,6 @@ def _studio_source(config: Config) -> StudioSource:
     from device.processes.studio_side import BehindASocket
 
     source = BehindASocket(config)
-    if source.instead is not None:
-        print(
-            f"audio: the stage engine plays in the studio engine's place: {source.instead}",
-            file=sys.stderr,
-        )
+    if source.notice is not None:
+        print(f"audio: {source.notice}", file=sys.stderr)
     return source

@@ -13,15 +13,18 @@ class BehindASocket:
     def __init__(self, config: Config) -> None:
         """Find out what the bundle's timing is; without one, what it usually is."""
         self._config = config
-        settings, self.instead = settings_or_default(config)
-        """Why the stage engine plays in the studio engine's place; None where it does not."""
+        settings, instead = settings_or_default(config)
+        self.notice: str | None = None
+        """That and why the stage engine plays in the studio engine's place; None where not."""
+        if instead is not None:
+            self.notice = f"the stage engine plays in the studio engine's place: {instead}"
         self._timing = timing_of(settings, config.table.audio.rate_hz)
 
     @property
     def network(self) -> StudioBundle | None:
         """Read when it is asked for, which is where a preset has a direction."""
         config = self._config
-        if config.bundle is None or self.instead is not None:
+        if config.bundle is None or self.notice is not None:
             return None
         return read_studio(config.bundle, config.table.studio)
 
