@@ -49,7 +49,6 @@ def kept(name: str, key: str, build: Callable[[Path], None]) -> Path:
     with (folder.parent / f".{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.is_dir():
-            # Root's own files lie in some builds: a name that the swap can take away again.
             with replaced_folder(folder) as partial:
                 build(partial)
         os.utime(folder)

@@ -58,8 +58,8 @@ def image(built: Kernel) -> Path:
     if os.geteuid() != 0:
         raise VirtualError("the virtual pedal's image is built by root; run make hil as root")
     base = _base()
-    installed = _installed(base)
     files = project_files()
+    installed = _installed(base, files)
     key = digest([base.name, installed.name, built.image, *_named(files), *_bench_files()])
 
     def build(target: Path) -> None:
@@ -122,9 +122,8 @@ def _debian_sources() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _installed(base: Path) -> Path:
+def _installed(base: Path, files: list[Path]) -> Path:
     """The pedal as provisioned once with these requirements, whatever its code was."""
-    files = project_files()
     deciding = [each for each in files if each.parts[0] in ("requirements", "pyproject.toml")]
     deciding += [Path("deploy/host-setup")]
     key = digest([base.name, *_named(deciding)])

@@ -6,11 +6,8 @@ and say nothing of a Jetson's speed.
 """
 
 import json
-import os
 import shutil
-import socket
 import subprocess
-import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +18,6 @@ from hil.virtual.errors import VirtualError
 from hil.virtual.kernel import Kernel
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-_POLL_S = 0.1
 _CPU = "max,-erms"
 """Without the quick string moves: here each of their bytes counts as an instruction, so that
 clearing an echo's two megabytes would take 4 ms, where a loop of vectors takes a thirtieth."""
@@ -41,8 +37,6 @@ class Job:
     """Hardware that is missing at boot: ``card``, ``spi``."""
     files: dict[str, Path] = field(default_factory=dict)
     """Files or folders that lie in ``/job/files`` by these names."""
-    devices: tuple[str, ...] = ()
-    """More ``-device`` arguments of the machine."""
     limit_s: float = 600.0
     """Wall time after which the run is given up."""
 
@@ -72,7 +66,7 @@ def run(image: Path, kernel: Kernel, job: Job, folder: Path) -> Run:
             preexec_fn=die_with_parent,
         )
     try:
-        _wait(machine, job, folder, start_s)
+        _wait(machine, job, folder)
     finally:
         if machine.poll() is None:
             machine.kill()
@@ -133,51 +127,15 @@ def _command(image: Path, kernel: Kernel, job: Job, folder: Path) -> list[str]:
     parts += ["-fsdev", f"local,id=job,path={folder},security_model=none"]
     parts += ["-device", "virtio-9p-pci,fsdev=job,mount_tag=job"]
     parts += ["-device", "i6300esb", "-action", "watchdog=reset"]
-    parts += ["-qmp", f"unix:{_qmp_path(folder)},server=on,wait=off"]
-    for device in job.devices:
-        parts += ["-device", device]
     return parts
 
 
-def _qmp_path(folder: Path) -> str:
-    # A Unix socket's path is short; the folder's may be long.
-    return f"{tempfile.gettempdir()}/purga-{os.getpid()}-{abs(hash(str(folder))) % 10**8}.qmp"
-
-
-def _wait(machine: "subprocess.Popen[bytes]", job: Job, folder: Path, start_s: float) -> None:
-    """Wait for the machine's end, and do meanwhile what the guest asks of the host."""
-    asks = folder / "out" / "asks"
-    done = 0
+def _wait(machine: "subprocess.Popen[bytes]", job: Job, folder: Path) -> None:
+    """Wait for the machine's end. Raises ``VirtualError`` where it does not come in time."""
     try:
-        while machine.poll() is None:
-            if time.monotonic() - start_s > job.limit_s:
-                raise VirtualError(
-                    f"scenario {job.name}: not done after {job.limit_s:.0f} s; its last lines:\n"
-                    f"{tail(folder)}"
-                )
-            if asks.exists():
-                for line in asks.read_text().splitlines()[done:]:
-                    _monitor(_qmp_path(folder), json.loads(line))
-                    done += 1
-                    (folder / "out" / "answered").write_text(str(done))
-            time.sleep(_POLL_S)
-    finally:
-        Path(_qmp_path(folder)).unlink(missing_ok=True)
-
-
-def _monitor(path: str, command: dict[str, Any]) -> None:
-    """One command of the machine's monitor, such as unplugging a device."""
-    with socket.socket(socket.AF_UNIX) as link:
-        link.settimeout(10.0)
-        link.connect(path)
-        with link.makefile("rw") as lines:
-            lines.readline()
-            for each in ({"execute": "qmp_capabilities"}, command):
-                lines.write(json.dumps(each) + "\n")
-                lines.flush()
-                while True:
-                    answer = json.loads(lines.readline())
-                    if "error" in answer:
-                        raise VirtualError(f"the machine refused {command}: {answer['error']}")
-                    if "return" in answer:
-                        break
+        machine.wait(job.limit_s)
+    except subprocess.TimeoutExpired:
+        raise VirtualError(
+            f"scenario {job.name}: not done after {job.limit_s:.0f} s; its last lines:\n"
+            f"{tail(folder)}"
+        ) from None

@@ -1,7 +1,7 @@
 """The suite: which scenarios run on the virtual pedal, how configured, in which profile."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -64,15 +64,14 @@ def _playing(frames: int, periods: int, tolerated: float = 0.0) -> Callable[[Pro
 
 def _capture(profile: Profile) -> Job:
     job = _playing(256, 4)(profile)
-    return Job(
-        job.name,
+    return replace(
+        job,
         options=job.options | {"label": "capture-256x4", "changes": 0},
         etc={
             "purga/pedal.toml": pedal_toml(256, 4, '"presets/capture.toml"'),
             "purga/presets/capture.toml": _CAPTURE_PRESET,
             "purga/presets/small.nam": write_capture(),
         },
-        limit_s=job.limit_s,
     )
 
 

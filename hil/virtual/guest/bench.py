@@ -1,6 +1,5 @@
 """What a scenario has at hand: the pedal's units, its meters, the hardware around it."""
 
-import json
 import os
 import signal
 import subprocess
@@ -9,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from device.config import CONTROL_FILE
+from device.processes.control_report import read_report
 from device.processes.meters import Reading, read_meters
 from hil.virtual.guest.pins import Scope, pull
 
@@ -29,7 +30,6 @@ class Bench:
         self.options = options
         self.boot = boot
         self.scope = Scope()
-        self._asked = 0
         self.codes = [12, 512, 0, 0, 0, 0, 0, 512]
         """What the converter's channels read, 0…1023."""
 
@@ -69,10 +69,7 @@ class Bench:
 
     def control(self) -> dict[str, Any]:
         """What the control process says of itself; empty where it says nothing."""
-        try:
-            return dict(json.loads((RUNTIME / "control.json").read_text()))
-        except (OSError, ValueError):
-            return {}
+        return read_report(RUNTIME / CONTROL_FILE) or {}
 
     def complaints(self) -> list[str]:
         """What the control process says is missing or wrong."""
@@ -160,12 +157,3 @@ class Bench:
         """Plug the interface in again; the time at which it was there."""
         (_CARD / "bind").write_text("snd_aloop.0")
         return time.monotonic()
-
-    def ask_host(self, command: dict[str, Any]) -> None:
-        """Have the host give the emulated machine a command, and wait until it has."""
-        self._asked += 1
-        with (self.out / "asks").open("a") as file:
-            file.write(json.dumps(command) + "\n")
-        answered = self.out / "answered"
-        while not answered.exists() or int(answered.read_text() or 0) < self._asked:
-            time.sleep(0.01)

@@ -66,11 +66,6 @@ class Guitar:
         """Whether no direction failed: each is running, or came to its end in order."""
         return all(child.poll() in (None, 0, -15) for child in self._children)
 
-    @property
-    def playing(self) -> bool:
-        """Whether the guitar is still being played."""
-        return self._children[0].poll() is None
-
     def stop(self) -> None:
         """Stop both directions."""
         for child in self._children:
