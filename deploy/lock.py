@@ -20,6 +20,7 @@ FILES = (
     "tools",
     "test",
     "board",
+    "update",
     "build",
     "evaluate",
     "training",

@@ -78,7 +78,7 @@ for name in sys.argv[1:]:
 """
 LEVEL = "board"
 """Of ``deploy/host-setup``: run, and what a real board needs."""
-_REQUIREMENTS = ("run", "tools", "board")
+_REQUIREMENTS = ("run", "tools", "board", "update")
 
 
 def environment_missing(machine: Machine) -> str | None:
