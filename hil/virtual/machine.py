@@ -39,6 +39,8 @@ class Job:
     """Files or folders that lie in ``/job/files`` by these names."""
     limit_s: float = 600.0
     """Wall time after which the run is given up."""
+    shift: int = 1
+    """The guest's speed: 2 to this power ns an instruction."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def _command(image: Path, kernel: Kernel, job: Job, folder: Path) -> list[str]:
         raise VirtualError("qemu-system-x86_64 is missing; run make hil as root, which installs it")
     append = "console=ttyS0 root=/dev/vda rw loglevel=4 panic=-1 systemd.show_status=0"
     parts = ["qemu-system-x86_64", "-accel", "tcg,thread=single,tb-size=512", "-smp", "1"]
-    parts += ["-icount", "shift=1,sleep=off", "-cpu", _CPU, "-m", "2048", "-display", "none"]
+    parts += ["-icount", f"shift={job.shift},sleep=off", "-cpu", _CPU, "-m", "2048", "-display", "none"]
     parts += ["-nodefaults", "-no-user-config", "-monitor", "none"]
     parts += ["-kernel", str(kernel.image), "-append", append]
     parts += ["-drive", f"file={image},if=virtio,format=raw,snapshot=on,cache=unsafe"]
