@@ -21,6 +21,7 @@ FILES = (
     "test",
     "board",
     "update",
+    "bench",
     "build",
     "evaluate",
     "training",
