@@ -116,7 +116,8 @@ def _command(image: Path, kernel: Kernel, job: Job, folder: Path) -> list[str]:
         raise VirtualError("qemu-system-x86_64 is missing; run make hil as root, which installs it")
     append = "console=ttyS0 root=/dev/vda rw loglevel=4 panic=-1 systemd.show_status=0"
     parts = ["qemu-system-x86_64", "-accel", "tcg,thread=single,tb-size=512", "-smp", "1"]
-    parts += ["-icount", f"shift={job.shift},sleep=off", "-cpu", _CPU, "-m", "2048", "-display", "none"]
+    parts += ["-icount", f"shift={job.shift},sleep=off", "-cpu", _CPU, "-m", "2048"]
+    parts += ["-display", "none"]
     parts += ["-nodefaults", "-no-user-config", "-monitor", "none"]
     parts += ["-kernel", str(kernel.image), "-append", append]
     parts += ["-drive", f"file={image},if=virtio,format=raw,snapshot=on,cache=unsafe"]
