@@ -37,7 +37,7 @@ from deploy.publisher.signing import to_bytes
 from deploy.publisher.state import State, load
 from deploy.release import Blob, Release, ReleaseFile
 
-NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
+NOW = datetime(2027, 1, 15, 12, tzinfo=UTC)
 """When a repository of these is made, unless one says otherwise."""
 
 
