@@ -1,0 +1,1 @@
+"""Tests of chunks: cutting, storing, differences, planning and assembling."""
