@@ -13,6 +13,26 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             "make this machine a pedal, or say what it lacks",
             "deploy/host-setup run",
         ),
+        "keys": Command(
+            "deploy.publisher.keys_command",
+            "make the keys that sign releases, and change who signs",
+            "deploy/host-setup update",
+        ),
+        "publish": Command(
+            "deploy.publisher.publish_command",
+            "releases into a repository of plain files",
+            "deploy/host-setup update",
+        ),
+        "firmware": Command(
+            "deploy.firmware.command",
+            "the firmware's release folder, of this checkout",
+            "deploy/host-setup board",
+        ),
+        "trust": Command(
+            "deploy.trust",
+            "whose updates this pedal takes, or have it take your own",
+            "deploy/host-setup update",
+        ),
     }
 )
 

@@ -127,6 +127,15 @@ def read(path: Path, most: int, what: str) -> bytes:
     return content
 
 
+def replace_file(path: Path, content: bytes) -> None:
+    """One file whole or not at all, and on the disk. Raises ``UpdateFailedError``."""
+    try:
+        _replace(path, content)
+        sync_folder(path.parent)
+    except OSError as problem:
+        raise UpdateFailedError(f"{path}: could not be written ({problem.strerror}).") from None
+
+
 def _replace(path: Path, content: bytes) -> None:
     """One file, whole or not at all, its bytes on the disk before its name is."""
     handle, partial = tempfile.mkstemp(prefix=_PARTIAL, dir=path.parent)
