@@ -159,19 +159,19 @@ for folder in sys.argv[1:]:
             print(source)
             sys.exit()
 """
-_COMPILED = ("models", "device", "build", "deploy")
+COMPILED = ("models", "device", "build", "deploy")
 
 
 def bytecode_missing(machine: Machine) -> str | None:
     """Whether a start would compile: it takes seconds, and the services may not write there."""
     if not machine.python.exists():
         return "there is no environment to compile with"
-    command = [machine.python, "-c", _UNCOMPILED, *_COMPILED]
+    command = [machine.python, "-c", _UNCOMPILED, *COMPILED]
     first = machine.run(command, folder=machine.home).strip()
     return f"{first} is not compiled" if first else None
 
 
 def compile_code(machine: Machine) -> None:
     """Compile the project; the packages were compiled when they were installed."""
-    command = [machine.python, "-m", "compileall", "-q", "-j0", *_COMPILED]
+    command = [machine.python, "-m", "compileall", "-q", "-j0", *COMPILED]
     machine.run(command, folder=machine.home)

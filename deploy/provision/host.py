@@ -52,7 +52,16 @@ def install_packages(machine: Machine) -> None:
 # ---- files --------------------------------------------------------------------------------------
 
 _UNITS = Path("/etc/systemd/system")
-_UNIT_KINDS = frozenset({".service", ".socket", ".target", ".timer"})
+_UNIT_KINDS = frozenset({".mount", ".service", ".socket", ".target", ".timer"})
+
+
+def place_of(inside: Path) -> Path | None:
+    """Where a file of ``deploy/units`` goes on a machine; None for one that only others read."""
+    if inside.parts[0] == "etc":
+        return Path("/") / inside
+    if inside.suffix in _UNIT_KINDS or inside.parts[0].endswith(".service.d"):
+        return _UNITS / inside
+    return None
 
 
 def host_files(machine: Machine) -> dict[Path, bytes]:
@@ -60,11 +69,8 @@ def host_files(machine: Machine) -> dict[Path, bytes]:
     folder = machine.source / "deploy" / "units"
     files = {}
     for inside in files_below(folder):
-        if inside.parts[0] == "etc":
-            place = Path("/") / inside
-        elif inside.suffix in _UNIT_KINDS or inside.parts[0].endswith(".service.d"):
-            place = _UNITS / inside
-        else:
+        place = place_of(inside)
+        if place is None:
             continue
         text = (folder / inside).read_text()
         files[machine.path(place)] = text.replace("/opt/purga", str(machine.target)).encode()
