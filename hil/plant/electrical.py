@@ -52,9 +52,8 @@ def load(source: Source, watts: float, battery_c: float) -> Load:
         return Load(max(0.0, open_v), 0.0)
     root = open_v * open_v - 4.0 * ohm * watts
     if root <= 0.0:
-        most = open_v / (2.0 * ohm)
-        amperes = min(most, source.limit_a)
-        return Load(max(0.0, watts / amperes if amperes > 0 else 0.0), amperes)
+        amperes = min(open_v / (2.0 * ohm), source.limit_a)
+        return Load(open_v - amperes * ohm, amperes)
     volts = 0.5 * (open_v + math.sqrt(root))
     amperes = watts / volts
     if amperes > source.limit_a:
