@@ -1,0 +1,1 @@
+"""The update client: verified releases from a web server or a stick, into the slot not in use."""

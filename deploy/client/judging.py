@@ -1,0 +1,112 @@
+"""Trying a slot before it is heard, and judging it while it is."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from deploy.client.clock import Clock
+from deploy.client.floors import FloorsFile
+from deploy.client.journal import Journal, about
+from deploy.client.seams import Trial
+from deploy.errors import UpdateError, UpdateFailedError
+from deploy.places import Component
+from deploy.release import Release, parse_release
+from deploy.slots import Slots, SlotState
+
+RELEASE = "release.json"
+LOOK_S = 1.0
+
+
+class Judging:
+    """The trials of one run."""
+
+    def __init__(
+        self,
+        slots: Mapping[Component, Slots],
+        trials: Mapping[Component, Trial],
+        floors: FloorsFile,
+        journal: Journal,
+        clock: Clock,
+    ) -> None:
+        self._slots = slots
+        self._trials = trials
+        self._floors = floors
+        self._journal = journal
+        self._clock = clock
+
+    def prepare(self, component: Component) -> SlotState:
+        """Inspect, build and self-test the ready slot; returns it, fit to be activated.
+
+        What does not stand it is rejected and never taken again: ``UpdateError``. What could not be
+        tried now stays ready: ``UpdateFailedError``.
+        """
+        slot = self._slots[component].inactive
+        trial = self._trials[component]
+        names = about(component, slot)
+        what = f"{component}: release {slot.version}"
+        try:
+            trial.inspect(slot.folder, release_in(slot.folder))
+            self._journal.say(f"{what} is being built for this device.")
+            plans = dict(trial.build(slot.folder))
+            self._journal.note("built", f"{what} is built.", **names, plans=plans)
+            verdict = trial.self_test(slot.folder)
+        except UpdateFailedError:
+            raise
+        except UpdateError as problem:
+            self._reject(component, f"{problem}", names)
+            raise UpdateError(f"{what} is refused: {problem}") from None
+        figures = dict(verdict.figures)
+        said = f"{what}: self-test {'passed' if verdict.ok else 'failed'}: {verdict.why}"
+        self._journal.note("self-test", said, **names, ok=verdict.ok, figures=figures)
+        if verdict.ok:
+            return slot
+        if verdict.again:
+            raise UpdateFailedError(f"{what} could not be tested now: {verdict.why}")
+        self._reject(component, verdict.why, names)
+        raise UpdateError(f"{what} is refused, its self-test failed: {verdict.why}")
+
+    def judge(self, component: Component, active: SlotState, watch_s: float) -> bool:
+        """Whether the active slot has proven itself; waits for that for ``watch_s`` at the most.
+
+        One that went wrong is rolled back: ``UpdateError``.
+        """
+        began = self._clock.monotonic()
+        verdict = self._trials[component].look(active)
+        while (verdict is None or (not verdict.ok and verdict.again)) and (
+            self._clock.monotonic() - began < watch_s
+        ):
+            self._clock.sleep(LOOK_S)
+            verdict = self._trials[component].look(active)
+        if verdict is None or (not verdict.ok and verdict.again):
+            return False
+        names = about(component, active)
+        what = f"{component}: release {active.version}"
+        said = f"{what} {'is good' if verdict.ok else 'went wrong'}: {verdict.why}"
+        # The verdict first: a power cut after it leads to the same one again.
+        self._journal.note("verdict", said, **names, ok=verdict.ok, figures=dict(verdict.figures))
+        slots = self._slots[component]
+        if verdict.ok:
+            # The floor first: between the two it is only higher than it need be.
+            self._floors.raise_version(component, active.version or 0)
+            slots.mark_good()
+            return True
+        slots.roll_back(verdict.why)
+        now = slots.active
+        back = "the factory's content" if now is None else f"release {now.version}"
+        said = f"{what} is rolled back; {back} plays."
+        self._journal.note("rolled-back", said, **names)
+        raise UpdateError(f"{what} went wrong while playing ({verdict.why}); {back} plays again.")
+
+    def _reject(self, component: Component, why: str, names: dict[str, object]) -> None:
+        self._slots[component].reject(why)
+        said = f"{component}: release {names['version']} is refused: {why}"
+        self._journal.note("refused", said, **names)
+
+
+def release_in(folder: Path) -> Release:
+    """The release that a slot was filled with. Raises ``UpdateError``."""
+    try:
+        return parse_release((folder / RELEASE).read_bytes(), str(folder / RELEASE))
+    except OSError as problem:
+        raise UpdateError(
+            f"{folder / RELEASE}: cannot be read ({problem.strerror}); update again."
+        ) from None

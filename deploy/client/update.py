@@ -1,0 +1,310 @@
+"""The update, from signed metadata to a slot that has proven itself.
+
+    verify ─► fetch ─► assemble ─► inspect ─► build ─► self-test ─► activate ─► probation ─► good
+                                      └────────┴───────────┴─► refused     └─► rolled back
+
+A run may end anywhere, by a power cut too; the next one goes on. What was fetched is in the store,
+what was assembled in the slot, and the slots' own states say how far they came. One component is
+tried at a time, so that what goes wrong is known to be its doing; the firmware comes first.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from deploy.client.alone import alone
+from deploy.client.clock import Clock, SystemClock
+from deploy.client.filling import Chosen, Filling
+from deploy.client.floors import FloorsFile
+from deploy.client.journal import Journal, about
+from deploy.client.judging import Judging
+from deploy.client.limits import Limits
+from deploy.client.repository import Repository
+from deploy.client.rollout import choose
+from deploy.client.seams import Trial
+from deploy.client.settings import Settings
+from deploy.client.sources import Source
+from deploy.errors import UpdateError, UpdateFailedError
+from deploy.places import COMPONENTS, Component, Places
+from deploy.slots import Slots
+
+ORDER: tuple[Component, ...] = ("firmware", "models")
+"""Models may need the newer firmware, never the other way round."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What became of one component."""
+
+    component: Component
+    state: Literal["current", "trial", "good", "waiting"]
+    """``current``: nothing newer for this device; ``trial``: a release plays and is watched;
+    ``good``: it has proven itself in this run; ``waiting``: for the other component's trial."""
+    version: int | None
+    """Of the active slot; None where the factory's content plays."""
+    said: str
+    """One sentence."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did. What went wrong was raised instead."""
+
+    steps: tuple[Step, ...]
+
+    def step(self, component: Component) -> Step | None:
+        """What became of ``component``."""
+        return next((step for step in self.steps if step.component == component), None)
+
+
+def update(
+    places: Places,
+    source: Source | None,
+    settings: Settings,
+    trials: Mapping[Component, Trial],
+    *,
+    components: Sequence[Component] | None = None,
+    asked: bool = True,
+    watch_s: float = 0.0,
+    clock: Clock | None = None,
+    limits: Limits | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Outcome:
+    """Bring the components up to date as far as it goes now, and judge what is on trial.
+
+    ``source`` is closed at the end; None fetches nothing and goes on with what is here. ``trials``
+    has one for each component. ``components`` are those to update, all of the settings' by
+    default; trials are judged for all. ``asked`` is false for the timer's runs: the settings may
+    keep those off the network. A slot on trial is watched for ``watch_s`` seconds at the most,
+    and looked at once in any case. ``say`` gets a line for each thing that happens.
+
+    Returns an ``Outcome``. Raises ``UpdateError`` for what is refused: the repository, a release,
+    or one that went wrong while playing and was rolled back. Raises ``UpdateFailedError`` for what
+    could not be done this time; what was fetched is kept, and calling again goes on with it. With
+    both, after everything that could be done is done; the first is raised with the other's
+    sentence behind it. The active slot is never touched except by an activation, a proof or a roll
+    back.
+    """
+    with alone(places):
+        run = _Run(
+            places,
+            source,
+            settings,
+            trials,
+            ORDER if components is None else tuple(components),
+            asked,
+            watch_s,
+            clock or SystemClock(),
+            limits or Limits(),
+            say,
+        )
+        try:
+            return run.go()
+        finally:
+            if source is not None:
+                source.close()
+
+
+class _Run:
+    """One call of ``update``."""
+
+    def __init__(
+        self,
+        places: Places,
+        source: Source | None,
+        settings: Settings,
+        trials: Mapping[Component, Trial],
+        components: Sequence[Component],
+        asked: bool,
+        watch_s: float,
+        clock: Clock,
+        limits: Limits,
+        say: Callable[[str], None],
+    ) -> None:
+        self._places = places
+        self._source = source
+        self._settings = settings
+        self._trials = trials
+        self._components = [
+            each for each in ORDER if each in components and each in settings.components
+        ]
+        self._clock = clock
+        self._watch_s = watch_s
+        self._may_ask = asked or (settings.automatic and settings.budget_mb_per_month > 0)
+        self._slots: dict[Component, Slots] = {
+            each: Slots(places.slots(each), each) for each in COMPONENTS
+        }
+        self._journal = Journal(places, clock, say)
+        self._floors = FloorsFile(places.floors)
+        self._judging = Judging(self._slots, trials, self._floors, self._journal, clock)
+        self._filling = Filling(places, self._slots, trials, self._journal, limits)
+        self._steps: dict[Component, Step] = {}
+        self._problems: list[UpdateError] = []
+
+    def go(self) -> Outcome:
+        """Everything, in order."""
+        self._start()
+        for component in ORDER:
+            self._judge(component, 0.0)
+        try:
+            self._advance()
+        except UpdateError as problem:
+            self._problems.append(problem)
+        on_trial = self._on_trial()
+        if on_trial is not None and self._watch_s > 0:
+            self._judge(on_trial, self._watch_s)
+        self._conclude()
+        return Outcome(tuple(self._steps[each] for each in ORDER if each in self._steps))
+
+    def _start(self) -> None:
+        for component in COMPONENTS:
+            for sentence in self._slots[component].recover():
+                self._journal.note("recovered", sentence, component=component)
+        if self._floors.is_new:
+            # Versions that have proven themselves here are a floor, whatever was forgotten.
+            good = {
+                component: max(
+                    (slot.version or 0 for slot in slots.both if slot.state == "good"), default=0
+                )
+                for component, slots in self._slots.items()
+            }
+            if self._floors.problem is not None:
+                self._journal.note("floors", self._floors.problem)
+            self._floors.change(versions=good)
+
+    def _judge(self, component: Component, watch_s: float) -> None:
+        """Look at a slot on trial."""
+        active = self._slots[component].active
+        if active is None or active.state != "trial":
+            return
+        try:
+            proven = self._judging.judge(component, active, watch_s)
+        except UpdateError as problem:
+            self._problems.append(problem)
+            return
+        if proven:
+            said = f"{component}: release {active.version} has proven itself."
+            self._steps[component] = Step(component, "good", active.version, said)
+        else:
+            said = f"{component}: release {active.version} plays and is being watched."
+            self._steps[component] = Step(component, "trial", active.version, said)
+
+    def _advance(self) -> None:
+        """Fetch and try what is newer."""
+        source = self._source if self._may_ask else None
+        if source is None or not self._components or self._on_trial() is not None:
+            self._go_on_with_what_is_here()
+            return
+        repository = Repository(self._places, source, self._floors, self._clock)
+        try:
+            repository.refresh()
+            chosen = self._choose(repository)
+        except UpdateFailedError:
+            # Off the network one can still finish what was verified and assembled before.
+            if self._go_on_with_what_is_here():
+                return
+            raise
+        self._drop_what_is_not_offered(chosen)
+        if everything := set(self._components) >= set(self._settings.components):
+            self._filling.tidy(chosen)
+        for each in chosen:
+            if self._on_trial() is not None:
+                self._wait(each.component)
+                continue
+            try:
+                self._filling.fill(each, source)
+                self._try(each.component)
+            except UpdateError as problem:
+                self._problems.append(problem)
+        if everything:
+            self._filling.tidy(chosen)
+
+    def _drop_what_is_not_offered(self, chosen: Sequence[Chosen]) -> None:
+        """A slot that was made ready before, and whose release was withdrawn since."""
+        wanted = {each.release_sha256 for each in chosen}
+        for component in self._components:
+            inactive = self._slots[component].inactive
+            if inactive.state == "ready" and inactive.release_sha256 not in wanted:
+                self._slots[component].abandon()
+                said = f"{component}: release {inactive.version} is not offered any more."
+                self._journal.note("dropped", said, **about(component, inactive))
+
+    def _choose(self, repository: Repository) -> list[Chosen]:
+        """The releases to have, in the order in which they are taken."""
+        floors = self._floors.now
+        chosen: list[Chosen] = []
+        offered = dict(floors.offered)
+        kept = []
+        for component in self._components:
+            slots = self._slots[component]
+            offer = choose(
+                repository.releases(component),
+                self._settings.group,
+                floors.device,
+                floors.versions.get(component, 0),
+                slots.refused,
+            )
+            offered[component] = 0 if offer is None else offer.rollout.version
+            active = slots.active
+            playing = None if active is None else active.release_sha256
+            if offer is None or offer.release_sha256 == playing:
+                continue
+            release, content = repository.release(offer)
+            kept.append(offer)
+            chosen.append(Chosen(component, offer.release_sha256, release, content))
+        self._floors.change(offered=offered)
+        repository.forget_releases(kept)
+        return chosen
+
+    def _go_on_with_what_is_here(self) -> bool:
+        """Try a slot that was assembled before this run; whether there was one."""
+        for component in self._components:
+            inactive = self._slots[component].inactive
+            if self._on_trial() is None and inactive.state == "ready":
+                self._try(component)
+                return True
+        return False
+
+    def _try(self, component: Component) -> None:
+        """Inspect, build, self-test and activate the ready slot."""
+        ready = self._judging.prepare(component)
+        self._slots[component].activate()
+        self._journal.note(
+            "activated",
+            f"{component}: release {ready.version} is active, on trial.",
+            **about(component, ready),
+        )
+        when = "; it plays from the next start on" if component == "firmware" else ""
+        said = f"{component}: release {ready.version} is active and being watched{when}."
+        self._steps[component] = Step(component, "trial", ready.version, said)
+
+    def _wait(self, component: Component) -> None:
+        active = self._slots[component].active
+        said = f"{component}: the next release waits until the other trial has ended."
+        version = None if active is None else active.version
+        self._steps[component] = Step(component, "waiting", version, said)
+
+    def _on_trial(self) -> Component | None:
+        for component, slots in self._slots.items():
+            active = slots.active
+            if active is not None and active.state == "trial":
+                return component
+        return None
+
+    def _conclude(self) -> None:
+        """Say how each component is, or raise what went wrong."""
+        if self._problems:
+            first, *others = self._problems
+            kind = next((type(each) for each in self._problems if each.exit_code == 2), type(first))
+            if others:
+                sentence = " ".join(dict.fromkeys(str(each) for each in self._problems))
+                raise (UpdateError if kind.exit_code == 2 else UpdateFailedError)(sentence)
+            raise first
+        for component in self._components:
+            if component in self._steps:
+                continue
+            active = self._slots[component].active
+            version = None if active is None else active.version
+            what = "the factory's content" if version is None else f"release {version}"
+            said = f"{component}: {what} plays, and there is nothing newer for this pedal."
+            self._steps[component] = Step(component, "current", version, said)
