@@ -1,8 +1,8 @@
 """What a suite may ask of an instrument, whoever made it.
 
-Every call either does what it says, read back, or raises ``InstrumentError`` with one sentence. None
-of them waits longer than its time-out; what takes time (a ramp, a soak) is waited for by the bench's
-clock and seen by reading. Temperatures are °C, −40 is a reading like any other.
+Every call either does what it says, read back, or raises ``InstrumentError`` with one sentence.
+None of them waits longer than its time-out; what takes time (a ramp, a soak) is waited for by the
+bench's clock and seen by reading. Temperatures are °C, −40 is a reading like any other.
 """
 
 from collections.abc import Mapping
@@ -126,8 +126,10 @@ class AudioLoop(Protocol):
     """Its own round trip, measured with a cable in the pedal's place; already taken off."""
 
     def shot(self, signal: Signal) -> Signal:
-        """Play ``signal`` ``(frames,)`` once; what came back meanwhile and for a third of a second
-        after, on the same clock, sample 0 of both at the same moment."""
+        """Play ``signal`` ``(frames,)`` and give what came back until a third of a second after.
+
+        On the same clock, sample 0 of both at the same moment.
+        """
 
     def close(self) -> None:
         """Let go of it."""
