@@ -85,41 +85,48 @@ class Ranks:
     """Numbers of 2 or 4 bytes in floating point, little-endian: differences of their ranks.
 
     A float's rank is its place among all floats in order. Differences are written without a sign
-    (0, −1, +1, −2, …), all their lowest bytes first, then the next.
+    (0, −1, +1, −2, …), those of the smallest older floats first, by exponent, because the same
+    change is many ranks to a small one and few to a large one; and all their lowest bytes before
+    the next.
     """
 
-    def __init__(self, width: int) -> None:
-        self._width = width
+    def __init__(self, width: int, exponent_bit: int) -> None:
+        self._width, self._exponent_bit = width, exponent_bit
         self._kind = np.dtype(f"<u{width}")
         self._top = self._kind.type(1 << (8 * width - 1))
-        self._shift = self._kind.type(8 * width - 1)
-        self._one = self._kind.type(1)
 
     def encode(self, older: bytes, newer: bytes) -> bytes | None:
         """Planes of differences; None where the length is no multiple of the width."""
         if len(newer) % self._width:
             return None
-        difference = self._rank(newer) - self._rank(older)
-        folded = (difference << self._one) ^ (self._zero() - (difference >> self._shift))
-        return folded.view(np.uint8).reshape(-1, self._width).T.tobytes()
+        difference = self._rank(self._bits(newer)) - self._rank(self._bits(older))
+        sign = self._kind.type(0) - (difference >> self._kind.type(8 * self._width - 1))
+        folded = (difference << self._kind.type(1)) ^ sign
+        ordered = folded[self._order(self._bits(older))]
+        return ordered.view(np.uint8).reshape(-1, self._width).T.tobytes()
 
     def decode(self, older: bytes, payload: bytes) -> bytes:
         """Planes to differences, and add them."""
         if len(payload) != len(older) or len(older) % self._width:
             raise ValueError("a stretch of floats has another length than it says")
-        planes = _array(payload).reshape(self._width, -1)
-        folded = np.ascontiguousarray(planes.T).view(self._kind).reshape(-1)
-        difference = (folded >> self._one) ^ (self._zero() - (folded & self._one))
-        rank = self._rank(older) + difference
+        planes = np.ascontiguousarray(_array(payload).reshape(self._width, -1).T)
+        bits = self._bits(older)
+        folded = np.empty_like(bits)
+        folded[self._order(bits)] = planes.view(self._kind).reshape(-1)
+        sign = self._kind.type(0) - (folded & self._kind.type(1))
+        rank = self._rank(bits) + ((folded >> self._kind.type(1)) ^ sign)
         # The upper half are the positive ones.
         return np.where(rank & self._top, rank ^ self._top, ~rank).astype(self._kind).tobytes()
 
-    def _rank(self, content: bytes) -> npt.NDArray[np.unsignedinteger]:
-        bits = np.frombuffer(content, self._kind)
+    def _bits(self, content: bytes) -> npt.NDArray[np.unsignedinteger]:
+        return np.frombuffer(content, self._kind)
+
+    def _rank(self, bits: npt.NDArray[np.unsignedinteger]) -> npt.NDArray[np.unsignedinteger]:
         return np.where(bits & self._top, ~bits, bits | self._top)
 
-    def _zero(self) -> np.unsignedinteger:
-        return self._kind.type(0)
+    def _order(self, bits: npt.NDArray[np.unsignedinteger]) -> npt.NDArray[np.intp]:
+        exponents = (bits & ~self._top) >> self._kind.type(self._exponent_bit)
+        return np.argsort(exponents.astype(np.uint8), kind="stable")
 
 
 def _array(content: bytes) -> Bytes:
@@ -133,8 +140,8 @@ CODES: Mapping[int, Coded] = MappingProxyType(
         10: Digits(4, 4),
         11: Digits(6, 3),
         12: Digits(16, 2),
-        13: Ranks(2),
-        14: Ranks(4),
+        13: Ranks(2, 10),
+        14: Ranks(4, 23),
     }
 )
 """By the number that stands in the patch; a number is never given to another."""
