@@ -1,0 +1,113 @@
+"""Engines for this device, made from a slot's models; runs in the child process.
+
+With TensorRT they are plans, built into the slot. Without it ONNX Runtime loads a graph that is
+prepared for the pedal's period, or for its processor; that graph is what is named then. Either
+way the hash says what plays, which the record ties to what was signed.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx
+import onnxruntime
+
+from deploy.trial.contents import STAGE, STUDIO
+from deploy.trial.files import PLANS
+from deploy.trial.graphs import STAGE_BYTES, read_bounded
+from deploy.trial.limits import Here
+from deploy.trial.presets import preset_files
+from device.preset import Side, read_preset
+from device.sound.blocks.nam import NamBlock
+from device.studio import StudioBundle, read_studio
+from models.manifest import KINDS, model_name
+from models.music2latent.codec import CPU
+from models.music2latent.graphs.cpu import for_cpu
+from models.nam.graph import streaming_onnx
+from models.plan import libraries, open_plans, provide_plan
+from models.plans.cache import BuildSettings, PlanCache, PlanError
+from models.streaming.period import for_period
+
+_SIDES: tuple[Side, ...] = ("a", "b")
+
+
+def built_engines(folder: Path, here: Here) -> dict[str, str]:
+    """SHA-256 of every engine that will play, by file and by what runs it.
+
+    Builds plans into ``folder/plans`` where TensorRT is. Raises ``PlanError`` where it is and
+    builds none that gives the golden sound, ``ModelError`` for a model that does not load.
+    """
+    engines: dict[str, str] = {}
+    if (folder / STAGE).exists():
+        content = read_bounded(folder / STAGE, STAGE_BYTES)
+        engines[_streaming(STAGE, here)] = _prepared(content, here.period_frames)
+    if (folder / STUDIO).exists():
+        engines.update(_studio(read_studio(folder / STUDIO), folder / PLANS))
+    engines.update(_captures(folder, here))
+    return engines
+
+
+def _studio(studio: StudioBundle, folder: Path) -> Mapping[str, str]:
+    bundle, precision = studio.bundle, studio.precision
+    names = {kind: f"{STUDIO}/{model_name(kind, precision)}" for kind in KINDS}
+    try:
+        trt, _ = libraries()
+    except PlanError:
+        return {
+            f"{names[kind]} on {runtime(bundle_provider())}": _for_provider(
+                bundle.read_model(kind, precision)
+            )
+            for kind in KINDS
+        }
+    plans = PlanCache(folder)
+    built = {kind: provide_plan(bundle, kind, precision, plans, BuildSettings()) for kind in KINDS}
+    # Judged once here: the process that plays may not write into the slot.
+    codec = open_plans(bundle, precision, plans)
+    codec.close()
+    where = f"TensorRT {trt.__version__}"
+    return {f"{names[kind]} on {where}": built[kind].plan.sha256 for kind in KINDS}
+
+
+def bundle_provider() -> str:
+    """ONNX Runtime's fastest provider that needs no engines of its own."""
+    available = onnxruntime.get_available_providers()
+    return next((name for name in available if name.startswith("CUDA")), CPU)
+
+
+def _for_provider(content: bytes) -> str:
+    """What ONNX Runtime is given: on a processor, the graph as it is rewritten for it."""
+    if bundle_provider() == CPU:
+        return _hash(for_cpu(onnx.load_model_from_string(content)))
+    return hashlib.sha256(content).hexdigest()
+
+
+def _captures(folder: Path, here: Here) -> Mapping[str, str]:
+    """The graph of every capture that a preset plays, at the size that it asks for."""
+    engines = {}
+    for file in preset_files(folder):
+        preset = read_preset(file)
+        for side in _SIDES:
+            for index, block in enumerate(preset.chain(side, here.dbu).blocks):
+                if isinstance(block, NamBlock):
+                    name = f"{file.relative_to(folder)} tone.{side}.chain[{index}]"
+                    graph = streaming_onnx(block.capture)
+                    engines[_streaming(name, here)] = _prepared(graph, here.period_frames)
+    return engines
+
+
+def _streaming(name: str, here: Here) -> str:
+    return f"{name} on {runtime(CPU)}, {here.period_frames} frames"
+
+
+def _prepared(content: bytes, period_frames: int) -> str:
+    """The graph that ``models.runtime`` gives to ONNX Runtime, before a pair's colour is in it."""
+    return _hash(for_period(onnx.load_model_from_string(content), period_frames))
+
+
+def _hash(graph: onnx.ModelProto) -> str:
+    return hashlib.sha256(graph.SerializeToString(deterministic=True)).hexdigest()
+
+
+def runtime(provider: str) -> str:
+    """Which ONNX Runtime, and on what: ``ONNX Runtime 1.31.0 CPU``."""
+    return f"ONNX Runtime {onnxruntime.__version__} {provider.removesuffix('ExecutionProvider')}"
