@@ -15,7 +15,8 @@ from device.prepare import find, is_found, playable
 from device.preset import Preset, read_preset
 from device.processes.realtime import die_with_parent
 from device.sound.dry import DryPath
-from device.sound.player import Playable, Player
+from device.sound.playable import Playable
+from device.sound.player import Player
 from models.errors import PurgaError
 
 if TYPE_CHECKING:

@@ -18,8 +18,9 @@ from device.config_hardware import (
     SimulatedTable,
 )
 from device.errors import ConfigError
-from device.plain import dataclass, field
+from device.plain import dataclass, field, replace
 from device.script import KnobFault, Script
+from device.slots import PREFIX, Slot
 from device.states import Limits
 from device.table import Range, Size, read_table
 
@@ -53,7 +54,8 @@ class BankTable:
     """``[bank]``: the presets a player can choose between, all prepared before playing."""
 
     presets: Annotated[tuple[str, ...], Size(0, 64)] = ()
-    """Preset files relative to pedal.toml; empty: the bundled ones."""
+    """Preset files relative to pedal.toml, ``slot:presets/x.toml`` for one of the models slot;
+    empty: those of the slot where it has any, else the bundled ones."""
     start: Annotated[int, Range(0, 63)] = 0
 
 
@@ -69,6 +71,19 @@ class StudioTable:
     """STFT frames from one window to the next, instead of the bundle's: fewer on a quick module."""
     cpus: Cpus = ()
     """Processors the engine process is bound to; empty: any."""
+
+
+MODELS_SLOT = Path("/var/lib/purga-update/models/active")
+"""Where an update switches what a pedal on stage plays."""
+
+
+@dataclass(frozen=True)
+class SlotsTable:
+    """``[slots]``: where updates put what is played."""
+
+    models: Annotated[str, Size(0, 4096)] | None = None
+    """The link to the models slot in use, relative to pedal.toml; empty: none. By default
+    ``MODELS_SLOT`` on stage, none in a simulation."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +105,7 @@ class PedalTable:
     """``[temperature]``: °C, K and s that the pedal's states are decided by."""
     pins: PinsTable = field(default_factory=PinsTable)
     studio: StudioTable = field(default_factory=StudioTable)
+    slots: SlotsTable = field(default_factory=SlotsTable)
     simulated: SimulatedTable = field(default_factory=SimulatedTable)
 
 
@@ -104,11 +120,37 @@ class Config:
     """Folder of the sockets and meters."""
     bundle: Path | None = None
     """Folder of the studio engine's network, where there is one."""
+    slot_link: Path | None = None
+    """The link to the models slot, where updates are played at all."""
+    folder: Path = Path()
+    """What names in ``pedal.toml`` are relative to."""
+    named: bool = False
+    """Whether the bank is the file's; else the command line names a preset."""
+    bundle_named: bool = False
+    """Whether file or command line names the bundle: the slot's is not played then."""
+    stage: Path | None = None
+    """The stage network; None: the one that ships."""
 
     @property
     def first_preset(self) -> int:
         """Index of the preset that plays first; a preset named on the command line is alone."""
-        return self.table.bank.start if len(self.presets) > 1 else 0
+        start = self.table.bank.start
+        return start if self.named and start < len(self.presets) else 0
+
+    def with_slot(self, slot: Slot | None) -> "Config":
+        """The same with what lies in a slot; None: with the pedal's own."""
+        presets = self.presets
+        if self.named:
+            names = self.table.bank.presets
+            presets = tuple(_preset_file(name, self.folder, slot) for name in names)
+            if not presets:
+                presets = bundled_presets() if slot is None else slot.presets or bundled_presets()
+        bundle = self.bundle
+        if not self.bundle_named:
+            bundle = None if slot is None else slot.bundle
+        return replace(
+            self, presets=presets, bundle=bundle, stage=None if slot is None else slot.stage
+        )
 
     @property
     def control_socket(self) -> Path:
@@ -206,13 +248,9 @@ def load_config(
     """
     table = read_table(file, PedalTable, ConfigError, "pedal.toml") if file else PedalTable()
     folder = file.parent if file else Path()
-    presets = tuple(folder / name for name in table.bank.presets) or bundled_presets()
-    if preset is not None:
-        presets = (preset,)
-    elif table.bank.start >= len(presets):
-        raise ConfigError(
-            f"{file}: bank.start is {table.bank.start}, but the bank holds {len(presets)} presets"
-        )
+    for name in table.bank.presets:
+        if name.startswith(PREFIX) and (".." in Path(name).parts or name[len(PREFIX) :][:1] == "/"):
+            raise ConfigError(f"{file}: bank.presets: {name:.60} leads out of the slot; mend it")
     runtime = runtime or default_runtime()
     try:
         runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -223,4 +261,34 @@ def load_config(
         ) from None
     if bundle is None and table.studio.bundle is not None:
         bundle = folder / table.studio.bundle
-    return Config(table, board or table.board, presets, runtime, bundle)
+    board = board or table.board
+    config = Config(
+        table,
+        board,
+        () if preset is None else (preset,),
+        runtime,
+        bundle,
+        slot_link=_slot_link(table.slots.models, board, folder),
+        folder=folder,
+        named=preset is None,
+        bundle_named=bundle is not None,
+    ).with_slot(None)
+    held, start = len(config.presets), table.bank.start
+    # How many presets a slot holds is not known yet.
+    if config.named and (table.bank.presets or config.slot_link is None) and start >= held:
+        raise ConfigError(f"{file}: bank.start is {start}, but the bank holds {held} presets")
+    return config
+
+
+def _slot_link(named: str | None, board: BoardName, folder: Path) -> Path | None:
+    if named is None:
+        return MODELS_SLOT if board == "jetson" else None
+    return folder / named if named else None
+
+
+def _preset_file(name: str, folder: Path, slot: Slot | None) -> Path:
+    """One entry of the bank; the bundled preset of the same name where there is no slot."""
+    if not name.startswith(PREFIX):
+        return folder / name
+    inside = name[len(PREFIX) :]
+    return BUNDLED_PRESETS / Path(inside).name if slot is None else slot.folder / inside

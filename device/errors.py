@@ -25,3 +25,7 @@ class LinkError(PurgaError, OSError):
     """A process of the pedal that cannot be reached."""
 
     exit_code: ClassVar[int] = 1
+
+
+class SlotError(PurgaError, ValueError):
+    """A models slot that cannot be used; the pedal's own models play."""

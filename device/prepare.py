@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from device.cache import Kept
 from device.preset import Preset
-from device.sound.player import Playable
+from device.sound.playable import Playable
 
 if TYPE_CHECKING:
     from device.studio import StudioBundle, StudioSource

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from device.sound.player import Playable
+from device.sound.playable import Playable
 from models.path import Way
 from models.units import db_from_gain
 

@@ -17,7 +17,8 @@ from device.prepare import playable
 from device.preset import Preset, Side
 from device.script import Script
 from device.sound.morph import ENGINES, Crossfade, MorphEngine, Stage, Studio
-from device.sound.player import Playable, Player
+from device.sound.playable import Playable
+from device.sound.player import Player
 from device.studio import StudioSource
 from device.tools.progress import sound_bar
 from models.morph import Positions

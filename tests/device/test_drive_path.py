@@ -18,7 +18,8 @@ from device.sound.chain import ToneChain
 from device.sound.morph import Crossfade
 from device.sound.parameter_path import ParameterPath
 from device.sound.path import SoundPath
-from device.sound.player import Playable, Player
+from device.sound.playable import Playable
+from device.sound.player import Player
 from device.sound.trajectory import Trajectory
 from device.tools.material import probe_phrase
 from device.tools.riff import riff

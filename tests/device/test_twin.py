@@ -15,7 +15,8 @@ from device.sound.block import Block
 from device.sound.blocks.effects import EffectBlock
 from device.sound.blocks.nam import NamBlock
 from device.sound.path import SoundPath
-from device.sound.player import Playable, Player
+from device.sound.playable import Playable
+from device.sound.player import Player
 from device.sound.twin import TwinCapture
 from models.errors import ModelError
 from models.units import Audio
