@@ -23,6 +23,26 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             "releases into a repository of plain files",
             "deploy/host-setup update",
         ),
+        "update": Command(
+            "deploy.client.update_command",
+            "bring this pedal up to date, safely",
+            "deploy/host-setup update",
+        ),
+        "import": Command(
+            "deploy.client.import_command",
+            "the same from a folder, such as a USB stick's",
+            "deploy/host-setup update",
+        ),
+        "status": Command(
+            "deploy.client.status_command",
+            "what plays, what is offered, what happened",
+            "deploy/host-setup update",
+        ),
+        "rollback": Command(
+            "deploy.client.rollback_command",
+            "back to what played before",
+            "deploy/host-setup update",
+        ),
         "firmware": Command(
             "deploy.firmware.command",
             "the firmware's release folder, of this checkout",

@@ -90,12 +90,12 @@ class Filling:
         release = chosen.release
         self._trials[chosen.component].admit(release)
         firmware = self._slots["firmware"].active
-        version = 0 if firmware is None else firmware.version or 0
-        if release.needs_firmware > version:
-            here = f"release {version}" if version else "the factory's"
+        # Code that is from no release may be newer than all; the self-test shows what it can play.
+        if firmware is not None and release.needs_firmware > (firmware.version or 0):
             raise UpdateError(
                 f"{chosen.component}: release {release.version} needs firmware "
-                f"{release.needs_firmware}, and this pedal has {here}; update the firmware first."
+                f"{release.needs_firmware}, and this pedal has {firmware.version}; update the "
+                "firmware first."
             )
 
     def _fill(self, chosen: Chosen, source: Source, slots: Slots) -> None:

@@ -47,6 +47,12 @@ class Trial(Protocol):
     def self_test(self, folder: Path) -> Verdict:
         """Let it play where nobody hears it."""
 
+    def begin(self, slot: SlotState) -> None:
+        """``slot`` is activated next: remember how the pedal is with the one that plays now.
+
+        Called again where power was lost before the activation.
+        """
+
     def look(self, slot: SlotState) -> Verdict | None:
         """How the active slot does; None while there is too little to say. Returns at once.
 

@@ -27,6 +27,7 @@ from deploy.client.sources import Source
 from deploy.errors import UpdateError, UpdateFailedError
 from deploy.places import COMPONENTS, Component, Places
 from deploy.slots import Slots
+from deploy.slots.disk import sync_below
 
 ORDER: tuple[Component, ...] = ("firmware", "models")
 """Models may need the newer firmware, never the other way round."""
@@ -268,6 +269,9 @@ class _Run:
     def _try(self, component: Component) -> None:
         """Inspect, build, self-test and activate the ready slot."""
         ready = self._judging.prepare(component)
+        # What was built there is not on the disk yet; an active slot must be, all of it.
+        sync_below(ready.folder)
+        self._trials[component].begin(ready)
         self._slots[component].activate()
         self._journal.note(
             "activated",

@@ -92,6 +92,9 @@ class FakeTrial:
         self.asked.append("self_test")
         return self.tested
 
+    def begin(self, slot: SlotState) -> None:
+        self.asked.append("begin")
+
     def look(self, slot: SlotState) -> Verdict | None:
         self.asked.append("look")
         return self.verdict
