@@ -71,8 +71,6 @@ def check_graph(content: bytes, where: str) -> onnx.ModelProto:
 def check_finite(model: onnx.ModelProto, where: str) -> None:
     """Raise ``ModelError`` where a stored number is NaN or infinite, or damaged."""
     for name, tensor in _stored(model.graph):
-        if tensor.data_type not in _FLOATING:
-            continue
         try:
             values = numpy_helper.to_array(tensor)
         except Exception as problem:  # onnx and numpy raise many kinds
@@ -80,7 +78,7 @@ def check_finite(model: onnx.ModelProto, where: str) -> None:
                 f"{where}: the stored numbers {name[:60]!r} are damaged "
                 f"({type(problem).__name__}); {_REMEDY}."
             ) from None
-        if not np.isfinite(values.astype(np.float64)).all():
+        if tensor.data_type in _FLOATING and not np.isfinite(values.astype(np.float64)).all():
             raise ModelError(
                 f"{where}: the stored numbers {name[:60]!r} hold a NaN or an infinity; {_REMEDY}."
             )
