@@ -16,7 +16,7 @@ from deploy.client.sources import Source
 from deploy.errors import UpdateError, UpdateFailedError
 from deploy.places import Component, Places
 from deploy.release import Blob, Release, parse_release
-from deploy.slots import Slots
+from deploy.slots import Slots, SlotState
 
 ROUNDS = 3
 """Plans for one release in one run: a chunk or a base that turns out damaged asks for another."""
@@ -177,15 +177,24 @@ class Filling:
     def _bases(self, slots: Slots) -> list[Base]:
         """The active slot; the other one is emptied before anything could be taken from it."""
         active = slots.active
-        if active is None:
+        content = self.release_file(active)
+        if active is None or content is None:
             return []
         try:
-            content = (active.folder / RELEASE).read_bytes()
-            if hashlib.sha256(content).hexdigest() != active.release_sha256:
-                return []
             return [Base(active.folder, parse_release(content, str(active.folder / RELEASE)))]
-        except (OSError, UpdateError):
+        except UpdateError:
             return []
+
+    @staticmethod
+    def release_file(slot: SlotState | None) -> bytes | None:
+        """The signed release file that a slot was filled with; None where it is not whole."""
+        if slot is None:
+            return None
+        try:
+            content = (slot.folder / RELEASE).read_bytes()
+        except OSError:
+            return None
+        return content if hashlib.sha256(content).hexdigest() == slot.release_sha256 else None
 
 
 class DamagedError(UpdateFailedError):

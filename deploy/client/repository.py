@@ -6,13 +6,16 @@ import hashlib
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from pydantic import ValidationError
 from tuf.api import exceptions
 from tuf.api.metadata import Root, Snapshot, TargetFile, Timestamp
 from tuf.ngclient import UpdaterConfig
 
+from deploy.client.answers import LinkError
 from deploy.client.clock import Clock, issued, moment
+from deploy.client.durable import put
 from deploy.client.floors import FloorsFile
 from deploy.client.rollout import Offer
 from deploy.client.sources import Source
@@ -20,6 +23,7 @@ from deploy.client.tuf_updater import DurableUpdater
 from deploy.errors import UpdateError, UpdateFailedError
 from deploy.places import Component, Places
 from deploy.release import RELEASE_BYTES, Release, Rollout, parse_release
+from deploy.release_frame import frame_name, unpack_release
 
 CUSTOM = "purga"
 """The key of a ``Rollout`` in a target's custom metadata."""
@@ -76,13 +80,19 @@ class Repository:
             ]
         return sorted(offers, key=lambda offer: (offer.rollout.version, offer.target.path))
 
-    def release(self, offer: Offer) -> tuple[Release, bytes]:
-        """A release file, fetched unless it is at hand, and its bytes. Raises as ``refresh``."""
+    def release(self, offer: Offer, base: bytes | None = None) -> tuple[Release, bytes]:
+        """A release file, fetched unless it is at hand, and its bytes. Raises as ``refresh``.
+
+        ``base`` is the release file of the active slot: on top of it the way is the shortest.
+        """
         updater = self._refreshed()
         folder = self._folder
         with self._explained():
             folder.mkdir(parents=True, exist_ok=True)
             file = updater.find_cached_target(offer.target)
+            if file is None:
+                self._fetch_packed(offer, base)
+                file = updater.find_cached_target(offer.target)
             if file is None:
                 file = updater.download_target(offer.target)
             content = Path(file).read_bytes()
@@ -99,7 +109,7 @@ class Repository:
 
     def forget_releases(self, kept: list[Offer]) -> None:
         """Remove the release files of earlier runs."""
-        names = {offer.target.path.replace("/", "%2F") for offer in kept}
+        names = {quote(offer.target.path, "") for offer in kept}
         with contextlib.suppress(OSError):
             for file in self._folder.iterdir():
                 if file.name not in names:
@@ -110,6 +120,25 @@ class Repository:
     @property
     def _folder(self) -> Path:
         return self._places.metadata.parent / "releases"
+
+    def _fetch_packed(self, offer: Offer, base: bytes | None) -> None:
+        """Have a release file at hand by way of its frame, where the repository has one."""
+        above, _, name = offer.target.path.rpartition("/")
+        target = f"{above}/{offer.release_sha256}.{name}"
+        for below in (base, None) if base is not None else (None,):
+            sha256 = None if below is None else hashlib.sha256(below).hexdigest()
+            url = f"{self._source.url}targets/{frame_name(target, sha256)}"
+            try:
+                frame = self._source.fetcher().download_bytes(url, offer.target.length)
+                content = unpack_release(frame, offer.target.length, below)
+            except exceptions.DownloadHTTPError:
+                continue
+            except LinkError:
+                raise
+            except (exceptions.DownloadLengthMismatchError, UpdateError):
+                continue  # not a frame of it: the plain file may be sound
+            put(self._folder / quote(offer.target.path, ""), content)
+            return
 
     def _trusted(self) -> bytes:
         """The root of trust; floors that were found under another one begin anew."""

@@ -250,7 +250,7 @@ class _Run:
             playing = None if active is None else active.release_sha256
             if offer is None or offer.release_sha256 == playing:
                 continue
-            release, content = repository.release(offer)
+            release, content = repository.release(offer, self._filling.release_file(active))
             kept.append(offer)
             chosen.append(Chosen(component, offer.release_sha256, release, content))
         self._floors.change(offered=offered)
