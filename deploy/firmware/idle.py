@@ -29,11 +29,13 @@ def run_idle(
     environment: Mapping[str, str],
     timeout_s: float,
     what: str,
+    fault: type[UpdateError] = UpdateFailedError,
 ) -> str:
     """Run a command in ``folder`` and give what it printed.
 
-    Raises ``UpdateError`` where it fails or takes too long, with ``what`` and its last words, and
-    ``UpdateFailedError`` where the disk is full.
+    Raises ``fault`` where it ends with a status of its own, with ``what`` and its last words. Where
+    it was ended, took too long, could not be begun or filled the disk, the machine is at fault and
+    not what was run: ``UpdateFailedError``.
     """
     try:
         done = subprocess.run(
@@ -49,15 +51,17 @@ def run_idle(
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise UpdateError(f"{what} took more than {timeout_s:.0f} s and was ended.") from None
+        raise UpdateFailedError(f"{what} took more than {timeout_s:.0f} s and was ended.") from None
     except OSError as problem:
-        raise UpdateError(f"{what} could not be begun ({problem.strerror}).") from None
+        raise UpdateFailedError(f"{what} could not be begun ({problem.strerror}).") from None
     if done.returncode == 0:
         return done.stdout
     said = done.stderr or done.stdout
     if any(text in said for text in _FULL):
         raise UpdateFailedError(f"{what} filled the disk; free some space and try again.")
-    raise UpdateError(f"{what} did not work: {reason_in(said)}")
+    if done.returncode < 0:
+        raise UpdateFailedError(f"{what} was ended by signal {-done.returncode}; try again.")
+    raise fault(f"{what} did not work: {reason_in(said)}")
 
 
 def be_idle() -> None:

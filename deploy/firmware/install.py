@@ -17,14 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.errors import UpdateError, UpdateFailedError
-from deploy.firmware import kept, smoke
+from deploy.firmware import kept
 from deploy.firmware.boot import FACTORY
 from deploy.firmware.folder import SOURCE, WHEELS
 from deploy.firmware.idle import clean_environment, run_idle
 from deploy.provision.code import COMPILED
 from deploy.release import Release
 from deploy.resolve import Pin, Target
+from deploy.slots.disk import sync_below
 
+SCRATCH = ".scratch"
+"""In a slot, while something is built or tried there."""
 _BYTECODE = 1.3
 """What is installed takes so many times the files in the wheels, compiled beside them."""
 _PIP_BYTES = 25_000_000
@@ -43,17 +46,16 @@ class Installed:
     bytes: int
     """On the disk, code, wheels and environment together."""
     seconds: float
-    smoke: dict[str, float]
-    """Seconds that each smoke test took."""
 
 
 def install(folder: Path, release: Release, wheels: Path | None = None) -> Installed:
-    """Build the environment of the firmware in ``folder``, compile it and see whether it runs.
+    """Build the environment of the firmware in ``folder`` and compile it, durably.
 
     ``folder`` holds the release's files, checked by whoever wrote them. ``wheels`` keeps what
     provisioning built; by default ``wheels`` below ``$PURGA_FACTORY`` or the factory's folder.
     Runs at idle priority and without a network. Raises ``UpdateError`` where this release cannot
-    run here, ``UpdateFailedError`` where there is no room; what was begun is removed then.
+    run here, ``UpdateFailedError`` where the machine is at fault, such as for want of room; what
+    was begun is removed then.
     """
     if wheels is None:
         wheels = Path(os.environ.get("PURGA_FACTORY") or FACTORY) / "wheels"
@@ -69,14 +71,14 @@ def build(folder: Path, hashes: Mapping[str, str], kept_wheels: Path) -> Install
         folder, kept.wanted(home / "requirements", target), hashes, kept_wheels, target
     )
     _check_room(folder, chosen)
-    scratch = folder / ".scratch"
+    scratch = folder / SCRATCH
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
     try:
         _make_environment(home, chosen, scratch)
         _register(home)
         _compile(home)
-        seconds = smoke.test(home, scratch)
+        sync_below(folder)
     except (UpdateError, OSError) as problem:
         shutil.rmtree(home / ".venv", ignore_errors=True)
         if isinstance(problem, UpdateError):
@@ -92,7 +94,6 @@ def build(folder: Path, hashes: Mapping[str, str], kept_wheels: Path) -> Install
         packages=len(chosen),
         bytes=_size_of(folder),
         seconds=round(time.monotonic() - started_s, 1),
-        smoke=seconds,
     )
 
 
@@ -119,6 +120,14 @@ def _choose(
                 "firmware's source, or publish a release for such pedals."
             )
     return chosen
+
+
+def remove_built(folder: Path) -> None:
+    """Leave nothing but the release's files in a slot. Raises ``OSError``."""
+    shutil.rmtree(folder / SCRATCH, ignore_errors=True)
+    shutil.rmtree(folder / SOURCE / ".venv", ignore_errors=True)
+    for compiled in list((folder / SOURCE).rglob("__pycache__")):
+        shutil.rmtree(compiled)
 
 
 def _environment_sha256(chosen: Mapping[str, kept.Wheel]) -> str:
@@ -225,4 +234,5 @@ def _compile(home: Path) -> None:
         environment=clean_environment(),
         timeout_s=_TIMEOUT_S,
         what="Compiling the firmware",
+        fault=UpdateError,
     )

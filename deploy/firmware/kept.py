@@ -67,11 +67,19 @@ def wanted(requirements: Path, target: Target) -> list[Pin]:
 def is_for(file: Path, pin: Pin, target: Target) -> bool:
     """Whether a wheel file is of this package and version and fits the target, by its name."""
     try:
-        name, version, _, tags = parse_wheel_filename(file.name)
+        name, version, _, _ = parse_wheel_filename(file.name)
     except InvalidWheelFilename:
         return False
     same = name == canonicalize_name(pin.name) and version == Version(pin.version)
-    return same and not tags.isdisjoint(target.tags())
+    return same and fits(file, target)
+
+
+def fits(file: Path, target: Target) -> bool:
+    """Whether a wheel file can be installed on the target, by its name."""
+    try:
+        return not parse_wheel_filename(file.name)[3].isdisjoint(target.tags())
+    except InvalidWheelFilename:
+        return False
 
 
 def find(folder: Path, pin: Pin, target: Target) -> Wheel | None:

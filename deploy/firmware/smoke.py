@@ -37,7 +37,8 @@ _TIMEOUT_S = 600.0
 def test(home: Path, scratch: Path) -> dict[str, float]:
     """Try the firmware in ``home``; returns the seconds that each part took.
 
-    ``scratch`` is written to. Raises ``UpdateError`` with what does not work.
+    ``scratch`` is written to. Raises ``UpdateError`` with what does not work, and
+    ``UpdateFailedError`` where it could not be tried.
     """
     python = home / ".venv" / "bin" / "python"
     environment = clean_environment() | {
@@ -55,6 +56,7 @@ def test(home: Path, scratch: Path) -> dict[str, float]:
             environment=environment,
             timeout_s=_TIMEOUT_S,
             what=what,
+            fault=UpdateError,
         )
         seconds[name] = round(time.monotonic() - started_s, 2)
         return said

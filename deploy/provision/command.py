@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from deploy.provision.errors import ProvisionError, ProvisionInputError
@@ -12,6 +13,7 @@ from deploy.provision.host import restart_services
 from deploy.provision.machine import TARGET, Machine
 from deploy.provision.step import Outcome, State, go_through
 from deploy.provision.steps import STEPS
+from deploy.provision.updates import checked_root, updates_held
 
 
 def _cpus(text: str) -> tuple[int, ...]:
@@ -50,6 +52,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="LIST",
         help="processors for audio alone, such as 4,5; by default [audio] cpus of pedal.toml",
     )
+    parser.add_argument(
+        "--root",
+        type=Path,
+        metavar="FILE",
+        help="root.json of whoever publishes updates for it, and so their root of trust",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     return parser
 
@@ -68,6 +76,7 @@ def _machine(options: argparse.Namespace) -> Machine:
         config=None if options.config is None else options.config.absolute(),
         presets=None if options.presets is None else options.presets.absolute(),
         cpus=options.cpus,
+        root_json=None if options.root is None else checked_root(options.root),
     )
 
 
@@ -94,8 +103,9 @@ def main(argv: Sequence[str]) -> int:
     os.umask(0o022)
     outcomes: list[Outcome] = []
     try:
-        for outcome in go_through(STEPS, machine, options.check, _say):
-            outcomes.append(outcome)
+        with nullcontext() if options.check else updates_held(machine):
+            for outcome in go_through(STEPS, machine, options.check, _say):
+                outcomes.append(outcome)
         if machine.booted and any(each.state is State.CHANGED for each in outcomes):
             _say("starting the services again, with what has changed")
             restart_services(machine)

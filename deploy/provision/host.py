@@ -5,6 +5,8 @@ import os
 import pwd
 from pathlib import Path
 
+from deploy.places import COMPONENTS, Places
+from deploy.places import USER as UPDATES
 from deploy.provision.errors import ProvisionError
 from deploy.provision.machine import CACHE, SYSCTL, USER, Machine
 from deploy.provision.whole import differs, files_below, put
@@ -20,6 +22,7 @@ PACKAGES = {
     "init": "systemd-sysv",
     "udevadm": "udev",
     "modprobe": "kmod",
+    "python3": "python3",
 }
 """What has to be there, and the package that brings it; compilers are host-setup's affair."""
 
@@ -48,6 +51,9 @@ def install_packages(machine: Machine) -> None:
     install = [*_APT, "install", "-y", "--no-install-recommends", *_packages_wanted(machine)]
     machine.run(install, environment=quiet)
 
+
+CURRENT = Path("/run/purga-firmware/current")
+"""Leads to the firmware that the services run; made at boot."""
 
 # ---- files --------------------------------------------------------------------------------------
 
@@ -135,15 +141,20 @@ def _load_modules(machine: Machine) -> None:
 
 
 def user_missing(machine: Machine) -> str | None:
-    """Whether the pedal has a user, and the groups that its units name."""
+    """Whether the pedal and its updates have users, and the groups that units name."""
     changed = _named(_differing(machine, users=True))
     if changed is not None:
         return changed
     try:
-        pwd.getpwnam(USER)
         for line in machine.path("/etc/sysusers.d/purga.conf").read_text().splitlines():
+            if line.startswith("u "):
+                pwd.getpwnam(line.split()[1])
             if line.startswith("g "):
                 grp.getgrnam(line.split()[1])
+            if line.startswith("m "):
+                _, user, group = line.split()
+                if user not in grp.getgrnam(group).gr_mem:
+                    return f"{user} is not in the group {group}"
     except KeyError as error:
         return f"{error.args[0]}"
     return None
@@ -159,14 +170,20 @@ def make_user(machine: Machine) -> None:
 
 def folders_missing(machine: Machine) -> str | None:
     """Whether the pedal has its folders."""
-    try:
-        user = pwd.getpwnam(USER).pw_uid
-    except KeyError:
-        return f"the user {USER} is missing"
-    for name in (CACHE, Path("/var/lib/purga")):
-        path = machine.path(name)
-        if not path.is_dir() or path.stat().st_uid != user:
-            return f"{name} is missing or not {USER}'s"
+    places = Places()
+    theirs = (places.root, places.trusted_root.parent, *map(places.slots, COMPONENTS))
+    owners = {USER: (CACHE, Path("/var/lib/purga")), UPDATES: theirs}
+    for owner, folders in owners.items():
+        try:
+            user = pwd.getpwnam(owner).pw_uid
+        except KeyError:
+            return f"the user {owner} is missing"
+        for name in folders:
+            path = machine.path(name)
+            if not path.is_dir() or path.stat().st_uid != user:
+                return f"{name} is missing or not {owner}'s"
+    if machine.booted and not os.path.lexists(machine.path(CURRENT)):
+        return f"{CURRENT} is missing"
     return None
 
 
@@ -182,6 +199,9 @@ SERVICES = (
     "purga-audio.socket",
     "purga-audio.service",
     "purga-control.service",
+    "purga-slots.service",
+    "purga-alive.timer",
+    "purga-update.timer",
 )
 STUDIO_SERVICES = ("purga-studio.socket", "purga-engine.service")
 """Only where ``pedal.toml`` names a bundle."""

@@ -90,6 +90,8 @@ class Machine:
     """A folder of presets for it; by default the project's."""
     cpus: tuple[int, ...] | None = None
     """Processors that audio has to itself; by default those of ``[audio] cpus``."""
+    root_json: Path | None = None
+    """A root of trust for updates; by default the project's, where it ships one."""
     root: Path = Path("/")
     """Of the file system; another one in tests only."""
     run: Run = field(default=run_command)
@@ -122,6 +124,12 @@ class Machine:
     def given_presets(self) -> Path:
         """The presets that a machine is given where it has none of that name."""
         return self.presets or self.source / "device" / "presets"
+
+    @property
+    def given_root(self) -> Path | None:
+        """The root of trust that a machine without one is given; None where nobody gave any."""
+        shipped = self.source / "deploy" / "root.json"
+        return self.root_json or (shipped if shipped.is_file() else None)
 
     @property
     def booted(self) -> bool:

@@ -1,6 +1,6 @@
 """The table: everything between a bare machine and a playing pedal, in order."""
 
-from deploy.provision import board, code, host, isolation, settings
+from deploy.provision import board, code, host, isolation, settings, updates
 from deploy.provision.step import Step
 
 STEPS = (
@@ -15,6 +15,11 @@ STEPS = (
     Step("units and settings", host.files_missing, host.put_files),
     Step("no upgrades unasked", host.upgrades_happen, host.stop_upgrades),
     Step("folders", host.folders_missing, host.make_folders),
+    Step("choice of firmware", updates.tool_missing, updates.put_tool),
+    Step("firmware in use", updates.firmware_outdated, updates.play_provisioned),
+    Step("compiled wheels", updates.wheels_missing, updates.build_wheels),
+    Step("update.toml", updates.settings_missing, updates.put_settings),
+    Step("root of trust", updates.trust_missing, updates.put_trust, advice=True),
     Step(
         "real-time kernel",
         board.realtime_kernel_missing,

@@ -15,7 +15,7 @@ from device.preset import read_preset
 from tests.conftest import ROOT
 
 UNITS = ROOT / "deploy" / "units"
-NOT_INSTALLED = {"pedal.toml", "dry.toml", "README.md"}
+NOT_INSTALLED = {"pedal.toml", "update.toml", "dry.toml", "README.md"}
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Provisioning's way through its table: it asks, acts once, says so; --check changes nothing."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -110,6 +111,7 @@ def test_an_action_that_fails_says_which_step_in_one_sentence() -> None:
 def as_root(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever runs the tests: nothing here reaches the machine."""
     monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(command, "updates_held", contextlib.nullcontext)
 
 
 def table(monkeypatch: pytest.MonkeyPatch, *steps: Step) -> None:
