@@ -147,6 +147,7 @@ class FastPedal:
         return {
             "periods": int(self.played_frames // self.period_frames),
             "xruns": self.xruns,
+            "loading": int(self.heard != "wet"),
             "rate_hz": self.rate_hz,
             "period_frames": self.period_frames,
             "latency_frames": self.latency_frames,
@@ -186,6 +187,8 @@ class FastPedal:
             late += self._random.gauss(0.0, f.latency_jitter_frames)
         wave: Signal = signal.astype(np.float64)
         if self.heard == "wet":
+            # The bench's preset: tone B is a quarter as loud as tone A.
+            wave = wave * 4.0 ** (-self.position)
             late += self.latency_frames
             late += f.stage_late_frames if self.engine_heard != "crossfade" else 0.0
             if self.engine == "studio":

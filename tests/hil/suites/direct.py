@@ -1,0 +1,138 @@
+"""A bench right on the plant, without wires: for tests of what the suites do."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hil.bench import Bench
+from hil.instruments.protocols import ChamberLimits, ChamberReading, SupplyReading
+from hil.plant.faults import PlantFaults
+from hil.plant.plant import Plant
+from hil.suites.delay import Signal
+
+
+@dataclass
+class DirectChamber:
+    plant: Plant
+    model: str = "plant"
+    limits: ChamberLimits = field(
+        default_factory=lambda: ChamberLimits(-70.0, 150.0, 3.0, 4.0, humidity=True)
+    )
+
+    def read(self) -> ChamberReading:
+        chamber = self.plant.chamber
+        return ChamberReading(
+            air_c=chamber.air_c,
+            setpoint_c=chamber.setpoint_c,
+            humidity_percent=chamber.humidity_percent,
+            humidity_setpoint_percent=chamber.humidity_setpoint_percent,
+            running=chamber.running,
+            alarms=(chamber.alarm,) if chamber.alarm else (),
+            door_open=chamber.door_open,
+        )
+
+    def set(self, temperature_c: float, humidity_percent: float | None = None) -> None:
+        self.plant.chamber.setpoint_c = temperature_c
+        self.plant.chamber.humidity_setpoint_percent = humidity_percent
+
+    def start(self) -> None:
+        self.plant.chamber.running = True
+
+    def stop(self) -> None:
+        self.plant.chamber.running = False
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass
+class DirectSupply:
+    plant: Plant
+    model: str = "plant"
+
+    def set(self, volts: float, limit_a: float) -> None:
+        self.plant.source.volts, self.plant.source.limit_a = volts, limit_a
+
+    def switch(self, on: bool) -> None:
+        self.plant.source.on = on
+
+    def read(self) -> SupplyReading:
+        load = self.plant.load
+        return SupplyReading(load.volts, load.amperes, self.plant.source.on)
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass
+class DirectCouples:
+    plant: Plant
+    model: str = "plant"
+
+    def read(self) -> dict[str, float]:
+        return self.plant.thermocouples_c()
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass
+class DirectAudio:
+    plant: Plant
+    model: str = "plant"
+    rate_hz: int = 48_000
+    own_frames: float = 0.0
+
+    def shot(self, signal: Signal) -> Signal:
+        self.plant.sleep(len(signal) / self.rate_hz)
+        return self.plant.pedal.sound(signal, self.plant.now_s())
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass
+class DirectUnit:
+    plant: Plant
+    serial: str = "plant"
+    software: str = "this checkout"
+
+    def status(self) -> dict[str, Any]:
+        running = self.plant.boot.phase == "running"
+        return self.plant.pedal.status() if running else {}
+
+    def turn(self, position: float) -> None:
+        self.plant.pedal.turn(self.plant.now_s(), position)
+
+    def choose(self, engine: str) -> None:
+        self.plant.pedal.engine = engine  # type: ignore[assignment]
+
+    def kill(self, process: str) -> None:
+        self.plant.pedal.kill(self.plant.now_s())
+
+    def unplug(self, seconds: float) -> None:
+        self.plant.pedal.unplug(self.plant.now_s() + seconds)
+
+    def close(self) -> None:
+        pass
+
+
+class Willing:
+    """An operator who always says yes."""
+
+    def ask(self, what: str) -> bool | None:
+        return True
+
+
+def direct_bench(faults: PlantFaults | None = None, seed: int = 0) -> tuple[Bench, Plant]:
+    """A bench on a plant of its own."""
+    plant = Plant(faults=faults, seed=seed)
+    bench = Bench(
+        clock=plant,
+        chamber=DirectChamber(plant),
+        supply=DirectSupply(plant),
+        thermocouples=DirectCouples(plant),
+        audio=DirectAudio(plant),
+        unit=DirectUnit(plant),
+        operator=Willing(),
+    )
+    return bench, plant
