@@ -152,6 +152,8 @@ class Slots:
                     f"{self.component}: slot {name} is {slot.state}; only a ready one is activated."
                 )
             self._check(name, slot)
+            # What the device built in it since it was ready counts as much as what was fetched.
+            disk.sync_below(self.folder / name)
             self._save(replace(book.put(name, replace(slot, state="trial")), boots=0))
             disk.point(self.folder / ACTIVE, name)
 
