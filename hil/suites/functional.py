@@ -134,7 +134,7 @@ def _unbroken(rows: list[Row]) -> list[Row]:
     """The latest rows in which the count of periods never began anew."""
     first = len(rows)
     after = math.inf
-    while first and number(rows[first - 1], "periods") <= after:
+    while first and 0.0 < number(rows[first - 1], "periods") < after:
         after = number(rows[first - 1], "periods")
         first -= 1
     return rows[first:]

@@ -11,7 +11,7 @@ from hil.plant.moisture import dew_point_c, saturation_pa
 from hil.suites.conditions import Soak, check_reach, go_to, soak, stable
 from hil.suites.functional import Found, key_off, key_on, listen
 from hil.suites.rig import Rig
-from hil.suites.trace import column, number
+from hil.suites.trace import Row, column, number
 
 DEVIATIONS = (
     "Storage is at −40 °C, not at the lower −46 °C of basic cold: the pedal's own limit.",
@@ -125,10 +125,10 @@ def heat(rig: Rig, reference: Found | None) -> None:
     on = [row for row in rows if row.get("relay") == 1.0]
     hottest = column(on, "hottest_c")
     rig.check("hot-playing", max(hottest) if hottest else None, "hottest")
-    hot = [row for row in on if number(row, "module_c") > _MUST_STEP_MODULE_C]
-    late = sum(row.get("ceiling") == "studio" for row in hot)
-    steps = bool(hot) and late == 0
-    rig.check("hot-steps-down", steps, "hottest", note=f"{late} of {len(hot)} hot looks in studio")
+    late = sum(number(row, "module_c") > _MUST_STEP_MODULE_C for row in on if _studio(row))
+    stepped = sum(not _studio(row) for row in on)
+    note = f"{stepped} looks below studio, {late} in studio too hot"
+    rig.check("hot-steps-down", stepped > 0 and late == 0, "hottest", note=note)
     rig.check("heater-hot", sum(row.get("heater") == 1.0 for row in rows), "hottest")
     rig.bench.unit.choose("stage")
     _currents(rig, "heat")
@@ -172,6 +172,10 @@ STAGES: Mapping[str, Callable[..., None]] = {
     "thermal-after": after,
 }
 """In this order; the first gives the reference that the others are judged by."""
+
+
+def _studio(row: Row) -> bool:
+    return row.get("ceiling") == "studio"
 
 
 def _currents(rig: Rig, at: str) -> None:
