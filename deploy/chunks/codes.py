@@ -142,6 +142,7 @@ CODES: Mapping[int, Coded] = MappingProxyType(
         12: Digits(16, 2),
         13: Ranks(2, 10),
         14: Ranks(4, 23),
+        15: Digits(3, 5),
     }
 )
 """By the number that stands in the patch; a number is never given to another."""

@@ -19,6 +19,8 @@ brings one through, and what is lost with it is little."""
 LEVEL = 19
 _QUICK_LEVEL = 3
 _HARDLY = 0.95
+_LEAST = STORED_BYTES - (STORED_BYTES >> 5)
+"""So long a stretch fits however little it shrinks."""
 
 _MAGIC = zstandard.FRAME_HEADER
 
@@ -49,14 +51,14 @@ def pack_all(content: bytes) -> list[tuple[Blob, bytes]]:
     packed: list[tuple[Blob, bytes]] = []
     view, start, length = memoryview(content), 0, BLOB_BYTES
     while start < len(view):
-        blob, frame = pack(view[start : start + length])
-        if len(frame) > STORED_BYTES and blob.bytes > STORED_BYTES:
-            # By what this stretch compresses to, a little less than would just fit.
-            length = max(int(0.9 * blob.bytes * STORED_BYTES / len(frame)), STORED_BYTES * 3 // 4)
+        piece = view[start : start + length]
+        quickly = len(_compressor(_QUICK_LEVEL).compress(piece))
+        # By what this stretch shrinks to, a little less than would just fit.
+        length = min(max(int(0.95 * len(piece) * STORED_BYTES / quickly), _LEAST), BLOB_BYTES)
+        if quickly > STORED_BYTES and length < len(piece):
             continue
-        packed.append((blob, frame))
-        start += blob.bytes
-        length = min(2 * blob.bytes, BLOB_BYTES)
+        packed.append(pack(piece))
+        start += len(piece)
     return packed
 
 
