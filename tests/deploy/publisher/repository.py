@@ -29,7 +29,16 @@ from deploy.places import Component
 from deploy.publisher.commit import commit
 from deploy.publisher.content import About, Describe, Made
 from deploy.publisher.folder import Folder
-from deploy.publisher.publish import begin, find, publish, refresh, release_of, roll_out, withdraw
+from deploy.publisher.publish import (
+    Inspect,
+    begin,
+    find,
+    publish,
+    refresh,
+    release_of,
+    roll_out,
+    withdraw,
+)
 from deploy.publisher.ring import PublicKey
 from deploy.publisher.roles import PLAN, role_of
 from deploy.publisher.root import first_root, sign_root
@@ -92,6 +101,8 @@ class Repo:
     now: datetime
     work: Path
     describe: Describe
+    inspect: Inspect | None = None
+    """What a release's folder must pass; nothing, as the content is random."""
     released: list[str] = field(default_factory=list)
     """Paths of the releases, in order."""
 
@@ -130,7 +141,7 @@ class Repo:
             self.ring,
             self.now,
             self.describe,
-            None,
+            self.inspect,
             bases,
         )
         self.released.append(made[0])
