@@ -207,6 +207,8 @@ class FastPedal:
         if self._faults.heater_stuck and boot.phase == "off":
             self.heater = False
         self._state = "off"
+        self.xruns = self.restarts = 0
+        self.played_frames = 0.0
         self._dead, self._down_until_s = False, -math.inf
         self._position_at.clear()
         self._hear(now_s, "silence" if self._faults.relay_stuck else "relay")
