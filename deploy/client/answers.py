@@ -14,6 +14,7 @@ AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that another try may better."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NETWORK_LOGIN = 511  # RFC 6585
+_RANGE = 416
 _HTML = (b"<!doctype html", b"<html", b"<head", b"<meta", b"<script", b"<title", b"<!--")
 
 
@@ -62,6 +63,8 @@ def judge(url: str, status: int, headers: Mapping[str, str]) -> None:
         raise AgainError(f"{host(url)} answered with status {status}", retry_after(headers))
     if status == _NETWORK_LOGIN:
         raise portal(url)
+    if status == _RANGE:
+        raise AgainError(f"{host(url)} has less of it than it should")
     if status >= 400:
         raise StatusError(f"{host(url)} answered with status {status} for {path(url)}.", status)
     if status not in (200, 206):

@@ -196,12 +196,12 @@ class Link:
 
     def _trouble(self, url: str, problem: Exception) -> str:
         """What went wrong, without the library's inner names."""
+        if isinstance(problem, urllib3.exceptions.NewConnectionError):
+            return f"{host(url)} cannot be reached"
         if self._watchdog.fired or isinstance(problem, urllib3.exceptions.TimeoutError):
             return f"{host(url)} does not answer in time"
         if isinstance(problem, urllib3.exceptions.SSLError):
             return f"{host(url)} cannot show who it is (its certificate, or this device's clock)"
-        if isinstance(problem, urllib3.exceptions.NewConnectionError):
-            return f"{host(url)} cannot be reached"
         if isinstance(problem, urllib3.exceptions.ProtocolError):
             return f"The link to {host(url)} broke off"
         return f"{host(url)} could not be read ({type(problem).__name__})"
