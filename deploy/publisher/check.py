@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from pydantic import ValidationError
 from tuf.api.exceptions import DownloadError, RepositoryError
 from tuf.api.metadata import Signed
 
@@ -98,13 +99,14 @@ def _release(updater: DurableUpdater, path: str, folder: Folder) -> tuple[str, R
         target = updater.get_targetinfo(path)
         if target is None:
             raise UpdateError(f"{path}: is named by a role that may not name it.")
-        rollout = Rollout.model_validate(target.unrecognized_fields["custom"]["purga"])
         file = folder.target(path, next(iter(target.hashes.values())))
         content = read(file, RELEASE_BYTES, "a release file")
         target.verify_length_and_hashes(content)
     except (RepositoryError, DownloadError) as problem:
         raise UpdateError(f"{path}: {problem}.") from None
-    except (KeyError, TypeError, ValueError):
+    try:
+        rollout = Rollout.model_validate(target.unrecognized_fields["custom"]["purga"])
+    except (KeyError, TypeError, ValidationError):
         raise UpdateError(f"{path}: the metadata do not say how it is rolled out.") from None
     release = parse_release(content, path)
     if (release.component, release.version) != (rollout.component, rollout.version):

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def make_release(
     """
     paths = list(_files(source))
     # Names first: nothing is cut of a folder that is refused.
-    _release(about, [ReleaseFile(path=path, bytes=0, sha256="0" * 64, blobs=()) for path in paths])
+    _release(source, about, (_named(path) for path in paths))
     files: list[ReleaseFile] = []
     new_bytes = 0
     for path in paths:
@@ -70,7 +70,7 @@ def make_release(
         file, frames = describe(path, content, executable, [whole(folder, each) for each in older])
         new_bytes += _put(folder, frames)
         files.append(file)
-    release = _release(about, files)
+    release = _release(source, about, files)
     written = write_record(release)
     if len(written) > RELEASE_BYTES:
         raise UpdateError(
@@ -122,7 +122,12 @@ def _older(path: str, sha256: str, bases: Sequence[Release]) -> list[ReleaseFile
     return list(found.values())
 
 
-def _release(about: About, files: Sequence[ReleaseFile]) -> Release:
+def _named(path: str) -> ReleaseFile:
+    """A file of which only the name is known yet."""
+    return ReleaseFile(path=path, bytes=0, sha256="0" * 64, blobs=())
+
+
+def _release(source: Path, about: About, files: Iterable[ReleaseFile]) -> Release:
     try:
         return Release(
             component=about.component,
@@ -134,7 +139,7 @@ def _release(about: About, files: Sequence[ReleaseFile]) -> Release:
         )
     except ValidationError as problem:
         raise UpdateError(
-            f"This is no release of {about.component}: {first_problem(problem)}."
+            f"{source}: is no release of {about.component}: {first_problem(problem)}."
         ) from None
 
 

@@ -1,6 +1,5 @@
 """Removing what no pedal asks for any more: old metadata, withdrawn releases, their chunks."""
 
-import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,7 +16,6 @@ from deploy.release import RELEASE_BYTES, parse_release
 
 KEEP_DAYS = 30
 """A pedal that began with older metadata may still be fetching."""
-_METADATA = re.compile(r"[0-9]+\.(snapshot|targets|models|firmware)\.json")
 
 
 def tidy(folder: Folder, ring: Ring, now: datetime, days: int = KEEP_DAYS) -> int:
@@ -32,13 +30,11 @@ def tidy(folder: Folder, ring: Ring, now: datetime, days: int = KEEP_DAYS) -> in
             "snapshot": state.snapshot.signed.version,
             **{role: state.of(role).signed.version for role in ("targets", *COMPONENTS)},
         }
-        in_force = {folder.role(role, version) for role, version in versions.items()}
         gone: list[Path] = []
-        stays = list(in_force)
-        for path in _files(folder.metadata):
-            if not _METADATA.fullmatch(path.name) or path in in_force:
-                continue
-            (gone if path.stat().st_mtime < oldest else stays).append(path)
+        stays: list[Path] = []
+        for role, version in versions.items():
+            for path, left in _versions(folder, role, version):
+                (gone if left is not None and left < oldest else stays).append(path)
         releases = {path for file in stays for path in _named(folder, file)}
         chunks = {folder.chunk(name) for path in releases for name in _chunks(path)}
         gone += _forgotten(folder.targets, releases, oldest)
@@ -54,6 +50,17 @@ def tidy(folder: Folder, ring: Ring, now: datetime, days: int = KEEP_DAYS) -> in
             ) from None
         folder.remove_partial()
         return freed
+
+
+def _versions(folder: Folder, role: str, current: int) -> Iterator[tuple[Path, float | None]]:
+    """A role's files up to the one in force, and when the next one took the place of each.
+
+    What is above the one in force was never in force: it is written again by the next who signs.
+    """
+    numbers = [int(path.name.split(".")[0]) for path in folder.metadata.glob(f"*.{role}.json")]
+    paths = [folder.role(role, number) for number in sorted(numbers) if number <= current]
+    for path, following in zip(paths, [*paths[1:], None], strict=True):
+        yield path, None if following is None else following.stat().st_mtime
 
 
 def _files(folder: Path) -> Iterator[Path]:
