@@ -49,7 +49,7 @@ at most 128 KiB at once, so they had better be alike."""
 def difference(base: bytes, new: bytes) -> bytes | None:
     """The shortest patch from ``base`` to ``new``, or None where the file itself is hardly longer.
 
-    Lengths are compared as they are stored: packed. ``apply(base, patch, len(new))`` gives ``new``;
+    Lengths are compared as they are when packed. ``apply(base, patch, len(new))`` gives ``new``;
     that is tried before it is returned.
     """
     if not base or not new:
@@ -60,7 +60,7 @@ def difference(base: bytes, new: bytes) -> bytes | None:
         _judged(patch) > _WORSE * len(_frame(base, new, _JUDGE_LEVEL))
     ):
         patch = min(patch, _as_frame(base, new), key=stored_bytes)
-    if stored_bytes(patch) > PAYS * stored_bytes(new):
+    if _judged(patch) > PAYS * _judged(new):
         return None
     if apply(base, patch, len(new)) != new:  # a mistake here would be found on every pedal
         raise AssertionError("a difference does not give the file that it was made for")

@@ -135,7 +135,7 @@ NEW = BASE[:1000] + b"a new bar" + BASE[900:2000] + bytes(400) + BASE[2000:]
 
 
 @given(st.sampled_from([0, 1]), st.data())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_a_damaged_patch_is_refused_or_still_a_file_of_its_size(
     form: int, data: st.DataObject
 ) -> None:
@@ -170,7 +170,7 @@ sections = st.tuples(
     st.lists(st.tuples(st.lists(sections, max_size=4), st.lists(st.binary(max_size=60)))),
     st.integers(0, 120),
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_any_patch_is_a_file_of_its_size_or_refused(blocks: list, size: int) -> None:
     patch = HEADER.pack(MAGIC, 100, size)
     for held, payloads in blocks:
