@@ -135,6 +135,11 @@ class AudioLoop(Protocol):
         """Let go of it."""
 
 
+INJECTIONS = ("load", "adc dead", "heater stuck", "disk full", "clock jump", "update")
+"""What ``Unit.inject`` knows: all processors busy; the knob's converter without power; the heater
+on for good; no room on the disk; the wall clock years ahead; an update of the models."""
+
+
 class Unit(Protocol):
     """The pedal under test: what one does to it besides heat, current and guitar."""
 
@@ -145,17 +150,23 @@ class Unit(Protocol):
     def status(self) -> Mapping[str, Any]:
         """``python -m device status --json``; empty while it does not answer."""
 
-    def turn(self, position: float) -> None:
-        """Turn the knob, 0…1."""
+    def turn(self, position: float, after_s: float = 0.0) -> None:
+        """Turn the knob, 0…1, ``after_s`` from now. Raises ``InstrumentError`` where it cannot."""
 
     def choose(self, engine: str) -> None:
         """Play the bench's preset with this engine: ``crossfade``, ``stage``, ``studio``."""
 
+    def configure(self, period_frames: int, periods: int) -> None:
+        """Play with other periods from now on; the sound breaks off for that."""
+
     def kill(self, process: str) -> None:
-        """End a process of the pedal as a crash would."""
+        """End a process of the pedal, ``audio``, ``control`` or ``engine``, as a crash would."""
 
     def unplug(self, seconds: float) -> None:
         """Take its audio interface away, and give it back after ``seconds`` of bench time."""
+
+    def inject(self, what: str, on: bool = True) -> bool:
+        """Break something of ``INJECTIONS``, or mend it. False where this unit cannot."""
 
     def close(self) -> None:
         """Let go of it."""

@@ -31,6 +31,8 @@ class PlantFaults:
     never_restarts: bool = False
     restart_later_s: float = 0.0
     xruns_per_s: float = 0.0
+    xruns_under_load_per_s: float = 0.0
+    engine_death_xruns: int = 0
     xruns_below_c: float | None = None
     """xruns come only where the die is colder."""
     latency_extra_frames: float = 0.0

@@ -25,6 +25,8 @@ CONVERTER_FRAMES = 62.0
 """Of both converters' filters and the USB transfers: assumption, to be measured on the rig."""
 STUDIO_FRAMES = 6976
 """The studio engine's latency as bundles are built: 145 ms."""
+_KNOB_S = 0.007
+"""Knob to sound: SIMULATED, make hil ARGS='--only hands'."""
 _SETTLE_S = 0.4
 """From audio's being well to the relay (device/states: settle_s), and the fade."""
 
@@ -43,6 +45,7 @@ class FastPedal:
         self.xruns = self.restarts = 0
         self.played_frames = 0.0
         self.knob_lost = False
+        self.turned_s = -math.inf
         self._position_at: list[tuple[float, float]] = []
         self._down_until_s = -math.inf
         self._dead = False
@@ -58,10 +61,13 @@ class FastPedal:
 
     # -- what happens to it -----------------------------------------------------------------------
 
-    def kill(self, now_s: float) -> None:
-        """The audio process dies."""
+    def kill(self, now_s: float, process: str = "audio") -> None:
+        """A process dies. Without the engine process the stage engine stands in."""
         p, f = self._parameters, self._faults
         self.restarts += 1
+        if process == "engine":
+            self.xruns += f.engine_death_xruns
+            return
         if f.never_restarts:
             self._dead = True
         self._down_until_s = now_s + p.restart_s + f.restart_later_s
@@ -71,12 +77,27 @@ class FastPedal:
         self._absent_until_s = until_s + self._parameters.enumerate_s
 
     def turn(self, now_s: float, position: float) -> None:
-        """Somebody turns the knob."""
-        late_s = 0.007 + self._faults.knob_later_s
-        if not self._faults.adc_dead:
+        """Somebody turns the knob at ``now_s``."""
+        late_s = _KNOB_S + self._faults.knob_later_s
+        self.knob_lost = self._faults.adc_dead
+        if not self.knob_lost:
             self._position_at.append((now_s + late_s, position))
-        else:
-            self.knob_lost = True
+            self._position_at.sort()
+
+    def inject(self, what: str, on: bool, now_s: float) -> None:
+        """Break something that the firmware should bear: see ``hil.instruments.INJECTIONS``."""
+        f = self._faults
+        if what == "adc dead":
+            f.adc_dead = on
+            self.knob_lost = on
+        elif what == "heater stuck":
+            f.heater_stuck = on
+        elif what == "load":
+            f.xruns_per_s = f.xruns_under_load_per_s if on else 0.0
+        elif on and {"disk full": f.full_disk_kills, "clock jump": f.clock_jump_kills}.get(what):
+            self.kill(now_s)
+        elif what == "update" and on and f.update_stops_sound:
+            self._down_until_s = now_s + self._parameters.restart_s
 
     # -- time -------------------------------------------------------------------------------------
 
@@ -108,7 +129,7 @@ class FastPedal:
             self.relay = True
         self._hear(now_s, self._sounds(audio))
         while self._position_at and self._position_at[0][0] <= now_s:
-            self.position = self._position_at.pop(0)[1]
+            self.turned_s, self.position = self._position_at.pop(0)
         if audio in ("playing", "loading"):
             self.played_frames += seconds * self.rate_hz * (1.0 + interface_ppm * 1e-6)
             self._lose(seconds, readings["die"])
@@ -188,12 +209,20 @@ class FastPedal:
         wave: Signal = signal.astype(np.float64)
         if self.heard == "wet":
             # The bench's preset: tone B is a quarter as loud as tone A.
-            wave = wave * 4.0 ** (-self.position)
+            wave = wave * 4.0 ** (-self._positions(now_s, len(wave)))
             late += self.latency_frames
             late += f.stage_late_frames if self.engine_heard != "crossfade" else 0.0
             if self.engine == "studio":
                 wave = np.tanh(3.0 * wave)
         return heard + shifted(wave, late, length)
+
+    def _positions(self, now_s: float, frames: int) -> Signal:
+        """The knob through ``frames`` that begin at ``now_s``."""
+        positions = np.full(frames, self.position)
+        for at_s, position in self._position_at:
+            first = max(0, round((at_s - now_s) * self.rate_hz))
+            positions[first:] = position
+        return positions
 
     @property
     def round_trip_frames(self) -> float:
@@ -211,6 +240,8 @@ class FastPedal:
         self.played_frames = 0.0
         self._dead, self._down_until_s = False, -math.inf
         self._position_at.clear()
+        if self._faults.loses_settings:
+            self.engine = "crossfade"
         self._hear(now_s, "silence" if self._faults.relay_stuck else "relay")
 
     def _audio(self, now_s: float, running_s: float) -> Audio:

@@ -79,24 +79,35 @@ def find_delay(played: Signal, recorded: Signal) -> Delay:
 
 
 def _peak(cross: "np.ndarray[tuple[int], np.dtype[np.complex128]]", near: int, size: int) -> float:
-    """The correlation's maximum within a frame of ``near``: first on a fine grid, then by Newton.
+    """The correlation's maximum within a frame of ``near``, by Newton's method.
 
     The correlation between the samples is the sum of its own spectrum, so nothing is interpolated.
     """
     omega = 2.0 * np.pi * np.arange(len(cross)) / size
-    weight = np.full(len(cross), 2.0)
-    weight[0] = weight[-1] = 1.0
-    wave = weight * cross
+    wave = 2.0 * cross
+    wave[0] = cross[0]
+    wave[-1] = cross[-1]
+    start = _newton(omega, wave, float(near))
+    if start is not None and abs(start - near) <= 1.0:
+        return start
+    # Noise has bent the top: climb from the best point of a fine grid.
     grid = near + np.arange(-_OVERSAMPLED, _OVERSAMPLED + 1) / _OVERSAMPLED
-    lag = float(grid[int(np.argmax([np.real(np.exp(1j * omega * at) @ wave) for at in grid]))])
+    best = float(grid[int(np.argmax([np.real(np.exp(1j * omega * at) @ wave) for at in grid]))])
+    found = _newton(omega, wave, best)
+    return best if found is None else found
+
+
+def _newton(omega: Signal, wave: "np.ndarray[Any, Any]", lag: float) -> float | None:
+    """Climb to the top; None where it is no top."""
     for _ in range(_NEWTON_STEPS):
         turned = wave * np.exp(1j * omega * lag)
-        slope = -float(np.imag(omega @ turned))
-        bend = -float(np.real((omega * omega) @ turned))
+        along = omega * turned
+        slope = -float(np.imag(along).sum())
+        bend = -float(np.real(omega @ along))
         if bend >= 0.0:
-            break
-        step = -slope / bend
-        lag += max(-1.0 / _OVERSAMPLED, min(1.0 / _OVERSAMPLED, step))
+            return None
+        step = max(-0.5, min(0.5, -slope / bend))
+        lag += step
         if abs(step) < 1e-9:
             break
     return lag

@@ -83,8 +83,9 @@ class DirectAudio:
     own_frames: float = 0.0
 
     def shot(self, signal: Signal) -> Signal:
-        self.plant.sleep(len(signal) / self.rate_hz)
-        return self.plant.pedal.sound(signal, self.plant.now_s())
+        heard = self.plant.pedal.sound(signal, self.plant.now_s())
+        self.plant.sleep(len(heard) / self.rate_hz)
+        return heard
 
     def close(self) -> None:
         pass
@@ -100,17 +101,24 @@ class DirectUnit:
         running = self.plant.boot.phase == "running"
         return self.plant.pedal.status() if running else {}
 
-    def turn(self, position: float) -> None:
-        self.plant.pedal.turn(self.plant.now_s(), position)
+    def turn(self, position: float, after_s: float = 0.0) -> None:
+        self.plant.pedal.turn(self.plant.now_s() + after_s, position)
 
     def choose(self, engine: str) -> None:
         self.plant.pedal.engine = engine  # type: ignore[assignment]
 
+    def configure(self, period_frames: int, periods: int) -> None:
+        self.plant.pedal.period_frames, self.plant.pedal.periods = period_frames, periods
+
     def kill(self, process: str) -> None:
-        self.plant.pedal.kill(self.plant.now_s())
+        self.plant.pedal.kill(self.plant.now_s(), process)
 
     def unplug(self, seconds: float) -> None:
         self.plant.pedal.unplug(self.plant.now_s() + seconds)
+
+    def inject(self, what: str, on: bool = True) -> bool:
+        self.plant.pedal.inject(what, on, self.plant.now_s())
+        return True
 
     def close(self) -> None:
         pass
