@@ -49,7 +49,7 @@ def _yes(id_: str, group: str, what: str, source: str) -> Budget:
 
 
 _MIL_COLD, _MIL_HOT = "MIL-STD-810H 502.7", "MIL-STD-810H 501.7"
-_CONDITIONS, _COLD, _SOUND, _HEAT, _DAMP, _POWER, _SHOCK = (
+_CONDITIONS, _COLD, _SOUND, _HEAT, _DAMP, _POWER, _SHOCK, _LATENCY, _RECOVERY = (
     "conditions",
     "cold start",
     "sound",
@@ -57,6 +57,8 @@ _CONDITIONS, _COLD, _SOUND, _HEAT, _DAMP, _POWER, _SHOCK = (
     "moisture",
     "power",
     "shock",
+    "latency",
+    "recovery",
 )
 
 _TABLE = (
@@ -81,6 +83,27 @@ _TABLE = (
     Budget("level-shift", _SOUND, "level against room temperature", "≤", 1.0, "dB", "target"),
     Budget("drift", _SOUND, "interface's clock", "≤", 100.0, "ppm", "USB audio: ±500 ppm; target"),
     _yes("knob", _SOUND, "the knob moves the sound from one end to the other", "target"),
+    Budget("shots-heard", _LATENCY, "shots that were heard", "=", 100.0, "%", "target"),
+    Budget("round-trip-64x2", _LATENCY, "round trip at 64 × 2 frames, 48 kHz", "≤", 6.0, "ms", "issue: to be measured on hardware"),
+    Budget("round-trip-32x2", _LATENCY, "round trip at 32 × 2 frames, 48 kHz", "≤", 5.0, "ms", "issue: to be measured on hardware"),
+    Budget("stage-adds", _LATENCY, "what the stage engine adds", "≤", 0.05, "frames", "design: none"),
+    Budget("studio-latency", _LATENCY, "studio engine against what it says, by onsets", "≤", 96.0, "frames", "target: 2 ms, the envelope's window"),
+    Budget("knob-to-sound", _LATENCY, "knob to sound", "≤", 11.4, "ms", "target: 10 ms and a period"),
+    # ---- recovery ------------------------------------------------------------------------------
+    _yes("cut-passes", _RECOVERY, "the guitar passes within 150 ms", "design: relay"),
+    Budget("cut-back", _RECOVERY, "power back to processed sound", "≤", 30.0, "s", "target"),
+    _yes("cut-same", _RECOVERY, "preset and latency are what they were", "target"),
+    _yes("fault-passes", _RECOVERY, "the guitar passes within 150 ms (300 ms unplugged)", "design: relay"),
+    Budget("kill-back", _RECOVERY, "killed to processed sound", "≤", 2.5, "s", "target"),
+    Budget("engine-xruns", _RECOVERY, "lost periods when the engine process dies", "=", 0.0, "", "target"),
+    Budget("unplug-back", _RECOVERY, "interface back to processed sound", "≤", 2.0, "s", "target"),
+    _yes("knob-held", _RECOVERY, "the position is held without its converter", "design"),
+    _yes("knob-said", _RECOVERY, "and status says so", "design"),
+    Budget("borne-xruns", _RECOVERY, "lost periods meanwhile", "=", 0.0, "", "target"),
+    _yes("borne-plays", _RECOVERY, "it plays all the while", "target"),
+    Budget("heater-bounded", _RECOVERY, "module with the heater stuck on", "≤", 70.0, "°C", "deploy/hardware.md: commercial parts"),
+    _yes("link-said", _RECOVERY, "the lost line is reported", "bench"),
+    _yes("link-safe", _RECOVERY, "the chamber regulates no more", "bench"),
     # ---- states --------------------------------------------------------------------------------
     _yes("cold-state", _COLD, "cold: no studio engine, the heater warms", "device/states"),
     _yes("heater-works", _COLD, "the heater raises the module", "device/states: heater"),

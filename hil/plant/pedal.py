@@ -172,6 +172,7 @@ class FastPedal:
             "rate_hz": self.rate_hz,
             "period_frames": self.period_frames,
             "latency_frames": self.latency_frames,
+            "engine_asked": self.engine,
             "position": self.position,
             "control": {
                 "state": "off" if decision is None else decision.state,

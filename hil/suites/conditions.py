@@ -127,6 +127,9 @@ def stable(rig: Rig, asked: Soak) -> bool:
         return False
     hours = (times[-1] - times[0]) / 3600.0
     names = [name for name in rows[-1] if name.endswith("_c") and name not in _NOT_PRODUCT]
+    if asked.operating:
+        # What warms itself goes up and down with its thermostat; the slowest parts tell.
+        names = [name for name in names if name in _SLOWEST] or names
     for name in names:
         values = column(rows, name)
         if len(values) < len(rows) // 2:
@@ -140,4 +143,5 @@ def stable(rig: Rig, asked: Soak) -> bool:
     return bool(names)
 
 
+_SLOWEST = frozenset({"enclosure_c", "battery_c"})
 _NOT_PRODUCT = frozenset({"chamber_c", "setpoint_c", "hottest_c", "air_c"})

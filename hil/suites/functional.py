@@ -94,7 +94,7 @@ def listen(rig: Rig, at: str, reference: Found | None = None, seconds: float = 3
         spread = frames[-1] - frames[0]
     shot = middle(delays)
     rig.check("latency-spread", spread, at, note=f"{len(delays)} shots")
-    ppm = slope_ppm(_unbroken(rig.trace.rows), before.get("period_frames"), before.get("rate_hz"))
+    ppm = slope_ppm(unbroken(rig.trace.rows), before.get("period_frames"), before.get("rate_hz"))
     rig.check(
         "drift", None if ppm is None else abs(ppm), at, note="" if ppm is None else f"{ppm:+.1f}"
     )
@@ -130,7 +130,7 @@ def slope_ppm(rows: list[Row], period_frames: object, rate_hz: object) -> float 
     return (per_s * period_frames / rate_hz - 1.0) * 1e6
 
 
-def _unbroken(rows: list[Row]) -> list[Row]:
+def unbroken(rows: list[Row]) -> list[Row]:
     """The latest rows in which the count of periods never began anew."""
     first = len(rows)
     after = math.inf
