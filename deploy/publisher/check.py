@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -17,10 +17,11 @@ from deploy.errors import UpdateError
 from deploy.places import COMPONENTS
 from deploy.publisher.content import patch_of, whole
 from deploy.publisher.folder import Folder, read
+from deploy.publisher.roles import DAYS
 from deploy.release import RELEASE_BYTES, Release, Rollout, parse_release
 
 SOON_DAYS = 30
-"""What people sign is warned about so long before it expires; what cron signs, at half time."""
+"""One is warned so long before a role expires, or at half of its time where that is short."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,10 @@ def expiring(expiries: Sequence[Expiry]) -> list[str]:
 
 
 def _expiry(role: str, signed: Signed, now: datetime) -> Expiry:
-    days = 7 if role in ("snapshot", "timestamp") else SOON_DAYS
-    return Expiry(role, signed.version, signed.expires, (signed.expires - now).days < days)
+    days = signed.unrecognized_fields.get(DAYS)
+    warning = min(SOON_DAYS, days / 2) if type(days) is int else SOON_DAYS
+    soon = signed.expires - now < timedelta(days=warning)
+    return Expiry(role, signed.version, signed.expires, soon)
 
 
 def _release(updater: DurableUpdater, path: str, folder: Folder) -> tuple[str, Rollout, Release]:

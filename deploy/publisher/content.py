@@ -149,6 +149,8 @@ def _files(source: Path, below: str = "") -> Iterator[str]:
         entries = sorted(os.scandir(source / below), key=lambda entry: entry.name)
     except OSError as problem:
         raise UpdateError(f"{source / below}: cannot be read ({problem.strerror}).") from None
+    if below and not entries:
+        raise UpdateError(f"{source / below}: is an empty folder; remove it.")
     for entry in entries:
         path = f"{below}{entry.name}"
         if entry.is_symlink():

@@ -12,6 +12,7 @@ from deploy.places import COMPONENTS, Component
 from deploy.publisher.check import Checked, check, expiring
 from deploy.publisher.content import About
 from deploy.publisher.folder import Folder, read
+from deploy.publisher.inspection import INSPECT, units_of
 from deploy.publisher.options import add_days, add_keys, finish, now, percentage, ring
 from deploy.publisher.publish import begin, publish, refresh, roll_out, withdraw
 from deploy.publisher.renewal import take_root
@@ -136,6 +137,7 @@ def _publish(options: argparse.Namespace, folder: Folder) -> int:
         version=options.version,
         name=options.name,
         needs_firmware=getattr(options, "needs_firmware", 0),
+        units_sha256=units_of(options.folder, component),
     )
     path, made = publish(
         options.folder,
@@ -145,7 +147,7 @@ def _publish(options: argparse.Namespace, folder: Folder) -> int:
         ring(options),
         now(),
         describe,
-        None,
+        INSPECT[component],
         options.base,
     )
     print(

@@ -74,9 +74,14 @@ def strange_name(source: Path) -> None:
     (source / "presets" / "a\n.toml").write_bytes(b"")
 
 
+def empty_folder(source: Path) -> None:
+    (source / "studio").mkdir()
+
+
 def nothing(source: Path) -> None:
     (source / "stage.onnx").unlink()
     (source / "presets" / "a.toml").unlink()
+    (source / "presets").rmdir()
 
 
 @pytest.mark.parametrize(
@@ -93,6 +98,7 @@ def nothing(source: Path) -> None:
         (own_release, r"'release\.json' has no place"),
         (two_cases, "stands there twice"),
         (strange_name, "is not plain and relative"),
+        (empty_folder, "studio: is an empty folder"),
         (nothing, "files holds 0 entries"),
     ],
     ids=lambda each: getattr(each, "__name__", ""),
