@@ -8,7 +8,7 @@ def sentence_of(problem: BaseException) -> str:
     said = str(problem)
     assert said.strip() == said != "", repr(said)
     assert not any(ord(sign) < 32 or ord(sign) == 127 for sign in said), repr(said)
-    assert said.endswith("."), said
+    assert said.endswith((".", ".)")), said
     assert len(said) <= MOST, f"{len(said)} signs: {said[:200]}…"
     assert "Traceback" not in said and "object at 0x" not in said, said
     return said
