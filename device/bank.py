@@ -6,7 +6,7 @@ stays small.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from device.sound.player import Player
 from models.errors import PurgaError
 
 if TYPE_CHECKING:
+    from device.sound.networks import Networks
     from device.studio import StudioBundle, StudioSource
 
 _MOST_WORKERS = 4
@@ -51,36 +52,24 @@ def loaded_bank(
     interface_dbu: float | None = None,
     studio_of: "Callable[[], StudioSource] | None" = None,
     cache: Path | None = None,
+    stage: Path | None = None,
 ) -> tuple[Player, dict[int, str]]:
     """A prepared player of these presets, and why any of them cannot be played, by its index.
 
     For the stage: the dry guitar plays in the place of a preset that is broken, whatever is
     wrong with it. ``studio_of`` gives the source of studio engines, and is asked only where a
-    preset wants one.
+    preset wants one. ``stage`` is the stage network, by default the one that ships.
     """
     problems: dict[int, str] = {}
-    presets: dict[int, Preset] = {}
-    for index, file in enumerate(files):
-        try:
-            presets[index] = read_preset(file)
-        except Exception as problem:
-            problems[index] = _sentence(file, problem)
+    presets = read_bank(files, problems, stage)
     studio = None
     if studio_of is not None and any(each.plays_studio for each in presets.values()):
         studio = studio_of()
-    _find_for_stage(list(presets.values()), rate_hz, interface_dbu, cache, studio)
-    bank: list[Playable] = []
-    for index, file in enumerate(files):
-        path: Playable = DryPath(file.stem)
-        if index in presets:
-            try:
-                path = playable(presets[index], rate_hz, interface_dbu, cache=cache, studio=studio)
-            except Exception as problem:
-                problems[index] = _sentence(file, problem)
-        bank.append(path)
+    find_for_stage(list(presets.values()), rate_hz, interface_dbu, cache, studio)
+    bank = made_bank(files, presets, problems, rate_hz, interface_dbu, cache, studio)
 
     def instead(index: int, problem: Exception) -> Playable:
-        problems[index] = _sentence(files[index], problem)
+        problems[index] = sentence(files[index], problem)
         return DryPath(bank[index].name)
 
     player = Player(bank, first)
@@ -88,7 +77,53 @@ def loaded_bank(
     return player, problems
 
 
-def _find_for_stage(
+def read_bank(
+    files: Sequence[Path],
+    problems: dict[int, str],
+    stage: Path | None = None,
+    networks: "Networks | None" = None,
+) -> dict[int, Preset]:
+    """The presets that can be read, by their index; ``problems`` gets a sentence for the others.
+
+    Which has one already is not read.
+    """
+    presets: dict[int, Preset] = {}
+    for index, file in enumerate(files):
+        if index in problems:
+            continue
+        try:
+            presets[index] = read_preset(file, stage, networks)
+        except Exception as problem:
+            problems[index] = sentence(file, problem)
+    return presets
+
+
+def made_bank(
+    files: Sequence[Path],
+    presets: Mapping[int, Preset],
+    problems: dict[int, str],
+    rate_hz: int,
+    interface_dbu: float | None,
+    cache: Path | None,
+    studio: "StudioSource | None",
+) -> list[Playable]:
+    """An unprepared path for each file; the dry guitar for what is not among ``presets``, or fails.
+
+    ``problems`` gets a sentence for each that fails.
+    """
+    bank: list[Playable] = []
+    for index, file in enumerate(files):
+        path: Playable = DryPath(file.stem)
+        if index in presets:
+            try:
+                path = playable(presets[index], rate_hz, interface_dbu, cache=cache, studio=studio)
+            except Exception as problem:
+                problems[index] = sentence(file, problem)
+        bank.append(path)
+    return bank
+
+
+def find_for_stage(
     presets: Sequence[Preset],
     rate_hz: int,
     interface_dbu: float | None,
@@ -117,7 +152,7 @@ def _find_for_stage(
         return
 
 
-def _sentence(file: Path, problem: Exception) -> str:
+def sentence(file: Path, problem: Exception) -> str:
     """What is wrong with a preset; a defect of ours is said to be one."""
     if isinstance(problem, PurgaError):
         text = str(problem)
@@ -156,8 +191,9 @@ def find_ways(
             ) as pool,
             count_bar("preparing presets", len(unknown)) as bar,
         ):
-            files = [each.file.absolute() for each in unknown]
-            found = [pool.submit(_find, file, *about) for file in files]
+            found = [
+                pool.submit(_find, each.file.absolute(), each.stage, *about) for each in unknown
+            ]
             for one in as_completed(found):
                 bar.update()
                 if one.exception() is not None:
@@ -172,9 +208,10 @@ def find_ways(
 
 def _find(
     file: Path,
+    stage: Path | None,
     rate_hz: int,
     interface_dbu: float | None,
     cache: Path | None,
     network: "StudioBundle | None",
 ) -> None:
-    find(read_preset(file), rate_hz, interface_dbu, cache, network)
+    find(read_preset(file, stage), rate_hz, interface_dbu, cache, network)

@@ -12,6 +12,7 @@ from device.config import (
     StudioTable,
     interface_level_dbu,
     load_config,
+    stage_of,
     studio_of,
 )
 from device.errors import ConfigError
@@ -44,7 +45,7 @@ def run(options: argparse.Namespace) -> Outcome:
 
 def render(options: argparse.Namespace) -> Outcome:
     """Render a file through a preset."""
-    preset = read_preset(options.preset)
+    preset = read_preset(options.preset, stage_of(options.config))
     rendered = render_tool.render(
         preset,
         options.source,

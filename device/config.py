@@ -20,7 +20,7 @@ from device.config_hardware import (
 from device.errors import ConfigError
 from device.plain import dataclass, field, replace
 from device.script import KnobFault, Script
-from device.slots import PREFIX, Slot
+from device.slots import PREFIX, Slot, slot_in_use
 from device.states import Limits
 from device.table import Range, Size, read_table
 
@@ -219,9 +219,29 @@ def interface_level_dbu(file: Path | None) -> float | None:
 
 
 def studio_of(file: Path) -> tuple[StudioTable, Path | None]:
-    """``[studio]`` of a ``pedal.toml``, and the bundle that it names. Raises ``ConfigError``."""
+    """``[studio]`` of a ``pedal.toml``, and the bundle that it names, else the models slot's.
+
+    Raises ``ConfigError``.
+    """
     table = read_table(file, PedalTable, ConfigError, "pedal.toml").studio
-    return table, None if table.bundle is None else file.parent / table.bundle
+    if table.bundle is not None:
+        return table, file.parent / table.bundle
+    slot = _slot_of(file)
+    return table, None if slot is None else slot.bundle
+
+
+def stage_of(file: Path | None) -> Path | None:
+    """The stage network that a ``pedal.toml`` plays; None: the one that ships.
+
+    Raises ``ConfigError``.
+    """
+    slot = None if file is None else _slot_of(file)
+    return None if slot is None else slot.stage
+
+
+def _slot_of(file: Path) -> Slot | None:
+    table = read_table(file, PedalTable, ConfigError, "pedal.toml")
+    return slot_in_use(_slot_link(table.slots.models, table.board, file.parent))
 
 
 def default_runtime() -> Path:

@@ -18,11 +18,12 @@ from device.cache import Kept
 from device.preset import Preset, Side
 from device.probe import PROBE_PERIOD_FRAMES, played, probe
 from device.sound.morph import StageFit
+from device.sound.networks import stage_network
 from models.path import DrivePath, Way, way_along
 from models.path.tone import SILENT_LUFS, Floats, loudness_lufs
 from models.quality import spectra
 from models.stage.colour import SHAPE_TAPS, TRAIT_BANDS, TRAIT_ROWS, WHITEN_TAPS, Colour, colour_of
-from models.stage.model import LEVEL_DBFS, StageModel, read_stage
+from models.stage.model import LEVEL_DBFS, StageModel
 from models.units import Audio, gain_from_db
 
 POSITIONS = np.linspace(0.0, 1.0, 9)
@@ -63,7 +64,7 @@ def kept_fit(
     preset: Preset, rate_hz: int, interface_dbu: float | None = None, cache: Path | None = None
 ) -> Kept:
     """Where the preset's fit is kept. Raises ``ModelError`` for a network that cannot be read."""
-    network = hashlib.sha256(read_stage()).hexdigest()
+    network = hashlib.sha256(stage_network(preset.stage)).hexdigest()
     what = f"stage {network} {preset.table.morph.law}"
     return Kept(what, preset, rate_hz, interface_dbu, cache)
 
@@ -75,6 +76,7 @@ class _Trial:
         self, preset: Preset, path: DrivePath, rate_hz: int, interface_dbu: float | None
     ) -> None:
         self._rate_hz = rate_hz
+        self._stage = preset.stage
         self._way: Way = way_along(path, preset.table.morph.law)
         self._guitar = probe(rate_hz) * np.float32(gain_from_db(preset.table.input.gain_db))
         sides: tuple[Side, Side] = ("a", "b")
@@ -123,7 +125,7 @@ class _Trial:
 
     def _made(self, colour: Colour, pairs: list[tuple[Audio, ...]], blends: Floats) -> Floats:
         """Loudness of what the network makes of each pair, LUFS."""
-        model = StageModel(read_stage(), colour, PROBE_PERIOD_FRAMES)
+        model = StageModel(stage_network(self._stage), colour, PROBE_PERIOD_FRAMES)
         loudness = []
         for (a, b), blend in zip(pairs, blends.tolist(), strict=True):
             model.reset()

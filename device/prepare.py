@@ -29,12 +29,9 @@ def playable(
     """
     engine = None if studio is None else studio.engine
     if not preset.needs_way:
-        network = None if studio is None else studio.network
         change = None
-        if preset.table.morph.direction is not None and network is not None:
-            from device.direction import found_direction
-
-            change = found_direction(preset, network, cache)
+        if preset.table.morph.direction is not None and studio is not None:
+            change = studio.change(preset, cache)
         return preset.path(interface_dbu, scenes, studio=engine, change=change)
     from device.ways import found_law, found_path
 

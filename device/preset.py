@@ -1,6 +1,7 @@
 """Presets: two tones, how the knob leads from one to the other, and their levels (TOML)."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -19,6 +20,7 @@ from device.sound.morph import (
     Studio,
 )
 from device.sound.morph.held import HeldTone
+from device.sound.networks import MadeNetworks, Networks
 from device.sound.parameter_path import Control, ParameterPath
 from device.sound.path import SoundPath
 from device.sound.ramp import Curve
@@ -127,6 +129,10 @@ class Preset:
 
     file: Path
     table: PresetTable
+    stage: Path | None = None
+    """The stage network; None: the one that ships."""
+    networks: Networks | None = None
+    """Where its networks come from; None: they are made on the spot."""
 
     @property
     def name(self) -> str:
@@ -139,7 +145,7 @@ class Preset:
         blocks = []
         for index, settings in enumerate(tone.chain):
             try:
-                blocks.append(settings.build(self.file.parent, interface_dbu))
+                blocks.append(settings.build(self.file.parent, interface_dbu, self.networks))
             except (ModelError, AudioFileError, PresetError) as error:
                 place = f"tone.{side}.chain[{index}]"
                 raise PresetError(f"{self.file}: {place}: {error}") from None
@@ -242,7 +248,7 @@ class Preset:
     ) -> MorphEngine:
         """The morph engine, unprepared, even where tones of one shape do not need it."""
         if not self.plays_studio:
-            return Stage(fit) if self.needs_fit else Crossfade()
+            return self._stage(fit) if self.needs_fit else Crossfade()
         if studio is None:
             raise PresetError(
                 f'{self.file}: morph.engine is "studio", which needs its network; give --bundle '
@@ -250,7 +256,10 @@ class Preset:
             )
         if self.table.morph.direction is not None:
             return studio(HeldTone(), change)
-        return studio(Stage(fit), None)
+        return studio(self._stage(fit), None)
+
+    def _stage(self, fit: StageFit | None) -> Stage:
+        return Stage(fit, partial((self.networks or MadeNetworks()).stage, self.stage))
 
     def _controls(self) -> list[Control] | None:
         """The controls that differ between tones of one shape; None where the shapes differ."""
@@ -291,6 +300,10 @@ class Preset:
         )
 
 
-def read_preset(file: Path) -> Preset:
-    """Read a preset. Raises ``PresetError`` with one sentence: what, where, what to do."""
-    return Preset(file, read_table(file, PresetTable, PresetError, "preset"))
+def read_preset(file: Path, stage: Path | None = None, networks: Networks | None = None) -> Preset:
+    """Read a preset. Raises ``PresetError`` with one sentence: what, where, what to do.
+
+    ``stage`` is the stage network that it plays, ``networks`` where its networks come from.
+    """
+    table = read_table(file, PresetTable, PresetError, "preset")
+    return Preset(file, table, stage, networks)

@@ -124,6 +124,14 @@ def read_slot(folder: Path | None) -> Slot | None:
     )
 
 
+def slot_in_use(link: Path | None) -> Slot | None:
+    """What plays just now; None for the pedal's own, also where the slot cannot be used."""
+    try:
+        return read_slot(follow(link))
+    except SlotError:
+        return None
+
+
 def _release(folder: Path) -> dict[str, object]:
     """What the slot says of itself; nothing where it does not, or nothing that can be read."""
     try:

@@ -79,6 +79,11 @@ def _status(folder: Path, before: Reading | None) -> tuple[Outcome, Reading | No
 def bank_lines(bank: BankReport, reading: Reading | None) -> list[str]:
     """What was loaded, and why what was not; the preset that plays is marked."""
     lines = [f"bank         nothing was loaded: {bank.problem}"] if bank.problem else []
+    if bank.slot:
+        version = "" if bank.version is None else f", version {bank.version}"
+        lines.append(f"models       {bank.slot}: {bank.release or 'no name'}{version}")
+    if bank.rejected:
+        lines.append(f"rejected     {bank.rejected}")
     plays = -1 if reading is None else reading.values["preset"]
     for index, preset in enumerate(bank.presets):
         mark = "*" if index == plays else " "

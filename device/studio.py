@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from device.config import Config, StudioTable
 from device.sound.morph import MorphEngine, Studio
@@ -18,6 +18,9 @@ from models.morph import Positions
 from models.music2latent.codec import CPU, PROVIDER_NAMES, Codec
 from models.music2latent.stream import StreamSettings
 from models.units import Audio
+
+if TYPE_CHECKING:
+    from device.preset import Preset
 
 PREFERRED: tuple[Precision, ...] = ("int8", "fp16", "fp32")
 """What is taken where nobody asks for a precision."""
@@ -35,6 +38,9 @@ class StudioSource(Protocol):
     @property
     def network(self) -> "StudioBundle | None":
         """What can encode recordings; None where there is nothing."""
+
+    def change(self, preset: "Preset", cache: Path | None) -> Change | None:
+        """What makes tone B of a preset with a direction; None where nothing can find it."""
 
     def engine(self, stand_in: MorphEngine, change: Change | None = None) -> Studio:
         """Make one, unprepared; ``change`` makes tone B of tone A's latents."""
@@ -71,6 +77,12 @@ class StudioBundle:
     def network(self) -> "StudioBundle":
         """Itself: offline, this is a ``StudioSource``."""
         return self
+
+    def change(self, preset: "Preset", cache: Path | None) -> Change | None:
+        """See ``StudioSource``. Raises ``PresetError`` and ``ModelError``."""
+        from device.direction import found_direction
+
+        return found_direction(preset, self, cache)
 
     def engine(self, stand_in: MorphEngine, change: Change | None = None) -> Studio:
         """A studio engine that computes in this process, at once: for offline work."""
@@ -120,14 +132,15 @@ def _chosen(asked: Precision | None, held: Sequence[Precision]) -> Precision:
     return next(each for each in PREFERRED if each in held)
 
 
-def settings_or_default(config: Config) -> tuple[StreamSettings, str | None]:
-    """The stream's settings, and why they are not the bundle's, if they are not.
+def settings_or_default(config: Config) -> tuple[StreamSettings, str, str | None]:
+    """The stream's settings, the bundle's hash, and why they are not the bundle's, if so.
 
     A pedal plays on without its studio engine, at the latency that it would have had by default.
     """
     try:
         if config.bundle is None:
             raise ModelError("no bundle is named; add [studio] bundle to pedal.toml.")
-        return read_studio(config.bundle, config.table.studio, graphs=False).settings, None
+        studio = read_studio(config.bundle, config.table.studio, graphs=False)
+        return studio.settings, studio.bundle.sha256, None
     except ModelError as error:
-        return USUAL, str(error)
+        return USUAL, "", str(error)

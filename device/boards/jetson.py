@@ -6,7 +6,6 @@ process's half is ``alsa.py``.
 """
 
 import importlib
-import os
 import sys
 import threading
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from device.boards.board import Knob, Midi, NotYet, Output, Switch
 from device.boards.live import RealClock
 from device.config import Config
+from device.processes.thread import go_ordinary
 from device.script import Script
 
 if TYPE_CHECKING:
@@ -137,9 +137,7 @@ class Libraries:
         raise NotYet
 
     def _load(self) -> None:
-        if os.sched_getscheduler(0) != os.SCHED_OTHER:
-            # A thread is born with the priority of the one that starts it.
-            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        go_ordinary()
         for name in self._names:
             try:
                 importlib.import_module(name)

@@ -12,6 +12,7 @@ import numpy as np
 from device.boards.audio_port import AudioPort, PortStatus
 from device.boards.board import StopWatch
 from device.engine_kinds import Ceiling
+from device.processes.audio_bank import BankChange, Source
 from device.processes.audio_notes import HEARTBEAT_S, AudioNotes
 from device.processes.link import ControlState, Link, Listener
 from device.processes.meters import Meters
@@ -20,7 +21,6 @@ from device.sound.player import Player
 from device.sound.ramp import Fade, SmoothValue
 
 if TYPE_CHECKING:
-    from device.processes.loading import Loaded
     from device.sound.morph import Studio
 
 
@@ -29,17 +29,6 @@ class PeriodLog(Protocol):
 
     def add(self, busy_ns: int, position: float, knob: float) -> None:
         """Store one period: what was played, and where the knob stood. Allocates nothing."""
-
-
-class Source(Protocol):
-    """Where a bank comes from that is not there yet: ``loading.Loader``."""
-
-    def take(self) -> "Loaded | None":
-        """What was loaded, once; never waits."""
-
-    @property
-    def failure(self) -> BaseException | None:
-        """Why nothing will come."""
 
 
 class Life(Protocol):
@@ -73,6 +62,8 @@ class AudioLoop:
     ) -> None:
         """Take an unopened port, and a prepared player or the ``source`` one will come from.
 
+        From the ``source`` other banks come as well, while one plays.
+
         ``studios`` are the studio engines of its presets, by the preset's index. ``age_ms`` says
         for how long the process has run.
         """
@@ -88,9 +79,11 @@ class AudioLoop:
         rate_hz, frames = port.rate_hz, port.period_frames
         self._notes = AudioNotes(meters, port)
         self._notes.studios = dict(studios or {})
+        self._bank = BankChange(source, meters, self._notes)
         self._heartbeat = self._notes.heartbeat
         self._heartbeat.loading = player is None
         self._heartbeat_periods = max(1, round(HEARTBEAT_S * rate_hz / frames))
+        self._period_ns = frames * 1_000_000_000 // rate_hz
         self._guitar = np.zeros((1, frames), np.float32)
         self._sound = np.zeros((1, frames), np.float32)
         self._input_guard = NanGuard(rate_hz, frames)
@@ -101,7 +94,6 @@ class AudioLoop:
         self._entry.stop()
         self._unheard = 0
         self._ceiling = Ceiling.STUDIO
-        self._broken_preset = -1
         self._asked_preset = first
         self._heard = self._dry = False
 
@@ -133,15 +125,24 @@ class AudioLoop:
         self._hear_control()
         if self._player is None:
             self._look_for_player()
+        else:
+            self._follow_bank(self._player)
         self._play()
         busy_ns = self._watch.busy_ns() - start_ns
         written = self._port.write(self._sound)
         self._note(max(status, written), busy_ns)
+        self._bank.period_ended()
         return True
+
+    @property
+    def studios(self) -> "Mapping[int, Studio]":
+        """The studio engines of the bank that plays, by the preset's index."""
+        return self._notes.studios
 
     def finish(self) -> None:
         """Store everything once more, for whoever reads the meters after the end."""
         self._notes.rarely(self._player, self.control, self._guard, self._input_guard, self._link)
+        self._bank.store()
 
     def _hear_control(self) -> None:
         """Take what control said since; without it, everything stays as it was said last."""
@@ -168,6 +169,15 @@ class AudioLoop:
             self._meters.count("control_lost")
             link.close()
             self._link = None
+
+    def _follow_bank(self, player: Player) -> None:
+        """Another bank, where control has noticed one and it has been loaded."""
+        if self._heard:
+            self._bank.ask(self.control.bank)
+        tried = player.trial
+        self._bank.follow(player)
+        if player.trial is not tried:
+            player.limit(self._ceiling)
 
     def _look_for_player(self) -> None:
         """Begin with a bank that has been loaded: the preset and the position asked for by now."""
@@ -208,10 +218,7 @@ class AudioLoop:
             np.copyto(sound, guitar)
         else:
             self._follow(player)
-            if self._broken_preset == player.active:
-                np.copyto(sound, guitar)
-            else:
-                self._process(player)
+            self._process(player)
             if self._entry.running:
                 self._enter()
         self._loudness.move(0.0 if control.mute else 1.0)
@@ -228,7 +235,6 @@ class AudioLoop:
             self._asked_preset = control.preset
             if control.preset < len(player.bank):
                 player.select(control.preset)
-                self._broken_preset = -1
             else:
                 self._meters.count("preset_refused")
         if control.ceiling != self._ceiling:
@@ -239,9 +245,9 @@ class AudioLoop:
         sound = self._sound
         try:
             player.process(self._guitar, self.control.position, sound)
-        except Exception:  # whatever it is, the music goes on: dry, and counted
+        except Exception as error:  # whatever it is, the music goes on, and it is counted
             self._meters.count("path_errors")
-            self._broken_preset = player.active
+            player.failed(error)
             # The guard leads the last sound out and the dry guitar in.
             sound.fill(np.nan)
 
@@ -261,6 +267,8 @@ class AudioLoop:
         notes, player, heartbeat = self._notes, self._player, self._heartbeat
         notes.period(status, busy_ns)
         if player is not None:
+            if busy_ns > self._period_ns:
+                player.late()
             knob = player.glide.position
             notes.position(player.position, knob)
             if self._log is not None:

@@ -1,6 +1,6 @@
 """What the audio loop notes of itself: meters for eyes, a heartbeat for control."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from device.boards.audio_port import AudioPort, PortStatus
@@ -16,6 +16,31 @@ HEARTBEAT_S = 0.010
 """How often control is told that periods advance, and rare figures are stored."""
 
 
+_STUDIO_METERS = (
+    "studio_absent_periods",
+    "studio_late_periods",
+    "studio_crossfades",
+    "studio_lost",
+    "studio_refused",
+    "studio_stale",
+    "studio_gaps",
+    "studio_nan",
+    "studio_foreign",
+)
+_STUDIO_COUNTS: "tuple[Callable[[Studio], int], ...]" = (
+    lambda studio: studio.absent_periods,
+    lambda studio: studio.late_periods,
+    lambda studio: studio.crossfades,
+    lambda studio: studio.peer.lost,
+    lambda studio: studio.peer.refused,
+    lambda studio: studio.stale,
+    lambda studio: studio.gaps,
+    lambda studio: studio.nan_replies,
+    lambda studio: studio.foreign + studio.peer.foreign,
+)
+"""Of one studio engine, in the order of their meters."""
+
+
 class AudioNotes:
     """Stores numbers only; nothing here allocates, waits or writes text."""
 
@@ -25,6 +50,8 @@ class AudioNotes:
         self._period_ns = port.period_frames * 1_000_000_000 // port.rate_hz
         self.studios: Mapping[int, Studio] = {}
         """The studio engines of the bank, by the preset's index."""
+        self._before: tuple[Mapping[int, Studio], int] = ({}, 0)
+        self._counted = [0] * len(_STUDIO_COUNTS)
         self.heartbeat = Heartbeat()
         for name, value in (
             ("rate_hz", port.rate_hz),
@@ -32,6 +59,24 @@ class AudioNotes:
             ("total_periods", getattr(port, "total_periods", 0)),
         ):
             meters.store(name, value)
+
+    def play(self, studios: "Mapping[int, Studio]", broken: int) -> None:
+        """Another bank plays from now on; so many of its presets cannot be played."""
+        self._before = (self.studios, self.heartbeat.broken)
+        self._go_on_with(studios, broken)
+
+    def play_again(self) -> None:
+        """The one before plays again."""
+        self._go_on_with(*self._before)
+
+    def _go_on_with(self, studios: "Mapping[int, Studio]", broken: int) -> None:
+        """What was counted does not begin anew."""
+        for index, count in enumerate(_STUDIO_COUNTS):
+            for studio in self.studios.values():
+                self._counted[index] += count(studio)
+            for studio in studios.values():
+                self._counted[index] -= count(studio)
+        self.studios, self.heartbeat.broken = studios, broken
 
     def period(self, status: int, busy_ns: int) -> None:
         """One period has passed; without a player, as ``loading`` says, the guitar was dry."""
@@ -92,32 +137,16 @@ class AudioNotes:
         meters.store("preset_changes", player.preset_changes)
         meters.store("tone_nan_periods", player.nan_periods)
         meters.store("scenes", player.scenes_play)
-        if self.studios:
-            self._studios(self.studios.get(player.active))
+        self._studios(self.studios.get(player.active))
 
     def _studios(self, active: "Studio | None") -> None:
         """Store what all studio engines counted, and how that of the playing preset is."""
         meters, heartbeat = self._meters, self.heartbeat
-        absent = late = crossfades = lost = refused = stale = gaps = nan = foreign = 0
-        for studio in self.studios.values():
-            absent += studio.absent_periods
-            late += studio.late_periods
-            crossfades += studio.crossfades
-            lost += studio.peer.lost
-            refused += studio.peer.refused
-            stale += studio.stale
-            gaps += studio.gaps
-            nan += studio.nan_replies
-            foreign += studio.foreign + studio.peer.foreign
-        meters.store("studio_absent_periods", absent)
-        meters.store("studio_late_periods", late)
-        meters.store("studio_crossfades", crossfades)
-        meters.store("studio_lost", lost)
-        meters.store("studio_refused", refused)
-        meters.store("studio_stale", stale)
-        meters.store("studio_gaps", gaps)
-        meters.store("studio_nan", nan)
-        meters.store("studio_foreign", foreign)
+        for index, count in enumerate(_STUDIO_COUNTS):
+            total = self._counted[index]
+            for studio in self.studios.values():
+                total += count(studio)
+            meters.store(_STUDIO_METERS[index], total)
         heartbeat.studio = active is not None
         heartbeat.studio_alive = active is not None and active.peer.alive
         heartbeat.studio_heard = active is not None and active.heard

@@ -31,6 +31,16 @@ class BankReport:
     presets: tuple[BankEntry, ...] = ()
     problem: str = ""
     """Why nothing was loaded: what is wrong with ``pedal.toml``, or a defect."""
+    slot: str = ""
+    """The folder of the models slot that plays, links resolved; empty: the pedal's own models."""
+    version: int | None = None
+    """Of the release in it, where it says."""
+    release: str = ""
+    """Its name."""
+    rejected_slot: str = ""
+    """The folder of a slot that could not be used or was left again …"""
+    rejected: str = ""
+    """… and why, in one sentence; both empty once another one plays."""
 
 
 def write_bank(folder: Path, report: BankReport) -> None:

@@ -5,6 +5,7 @@ every turn is done when it is due. Nothing in it waits: not for ``audio``, not f
 for a disk. While it turns, edges hold the relay; when it stops, for whatever reason, they stop.
 """
 
+import os
 from typing import Protocol
 
 from device.boards.board import Clock
@@ -14,6 +15,7 @@ from device.processes.control_feet import Feet
 from device.processes.control_hands import Hands
 from device.processes.control_power import Power
 from device.processes.link import ControlState, Heartbeat, Link
+from device.slots import LinkWatch
 from device.states.values import Audio
 
 AUDIO_STOPPED_S = 0.040
@@ -24,6 +26,8 @@ LOADING_STOPPED_S = 1.0
 guitar it lets through has no gaps."""
 PUBLISH_S = 0.010
 """An unchanged state is told so often: ``audio`` then knows that control lives."""
+SLOT_S = 0.5
+"""How often the link to the models slot is looked at."""
 LISTEN_S = 0.0035
 """Heartbeats come every 10 ms; every other turn is soon enough."""
 
@@ -59,8 +63,11 @@ class ControlLoop:
         presets: int = 0,
         faults: tuple[str, ...] = (),
         stopped_s: float = AUDIO_STOPPED_S,
+        slot: LinkWatch | None = None,
     ) -> None:
         """``presets`` are in the bank as far as known without ``audio``.
+
+        ``slot`` is the link to the models slot: ``audio`` is told when it is another.
 
         ``faults`` are there from the start, such as a ``pedal.toml`` that cannot be used;
         ``stopped_s`` is after how long without a period ``audio`` counts as stopped.
@@ -74,6 +81,8 @@ class ControlLoop:
         self._presets = presets
         self._faults = faults
         self._stopped_s = stopped_s
+        self._slot = slot
+        self._slot_s = float("-inf")
         self._link: Link | None = None
         self._published_s = self._listened_s = float("-inf")
         self._advanced_s = float("-inf")
@@ -82,7 +91,11 @@ class ControlLoop:
         """What audio said last."""
         self.audio: Audio = "dead"
         """What that means."""
-        self.state = ControlState(preset=feet.preset, position=hands.position)
+        # The bank's number differs from that of a control process that was here before: what it
+        # has not seen of the slot, audio then looks for itself.
+        self.state = ControlState(
+            preset=feet.preset, position=hands.position, bank=os.getpid() & 0x7FFF
+        )
         """What was published last."""
         self.learn_asked = False
         """Whether a command asks for learning, beside the footswitch."""
@@ -125,7 +138,7 @@ class ControlLoop:
             return False
         self.turns += 1
         state, hands, feet, power = self.state, self.hands, self.feet, self.power
-        before = (state.position, state.preset, state.bypass, state.mute, state.ceiling)
+        before = _wishes(state)
         state.position = hands.read(now_s)
         feet.read(now_s, self.presets, hands.program)
         state.preset, state.bypass, state.mute = feet.preset, feet.bypass, feet.mute
@@ -140,8 +153,8 @@ class ControlLoop:
         power.hold(now_s, audio == "playing")
         if power.show_due(now_s):
             power.show(now_s, self._shown())
-        after = (state.position, state.preset, state.bypass, state.mute, state.ceiling)
-        self._publish(now_s, after != before)
+        self._look_at_slot(now_s)
+        self._publish(now_s, _wishes(state) != before)
         if self._watcher is not None:
             self._watcher.turn(self, now_s, changed)
         return True
@@ -171,6 +184,14 @@ class ControlLoop:
         if self.heartbeat.absent:
             return "absent"
         return "loading" if self.heartbeat.loading else "playing"
+
+    def _look_at_slot(self, now_s: float) -> None:
+        """Count the changes of the link to the models slot."""
+        if self._slot is None or now_s - self._slot_s < SLOT_S:
+            return
+        self._slot_s = now_s
+        if self._slot.changed():
+            self.state.bank = (self.state.bank + 1) & 0xFFFF
 
     def _publish(self, now_s: float, changed: bool) -> None:
         if self._link is not None and (changed or now_s - self._published_s >= PUBLISH_S):
@@ -209,3 +230,8 @@ class ControlLoop:
             loading=self.audio == "loading",
             faults=decision.warnings,
         )
+
+
+def _wishes(state: ControlState) -> tuple[object, ...]:
+    """What audio is told at once when it changes."""
+    return (state.position, state.preset, state.bypass, state.mute, state.ceiling, state.bank)

@@ -18,6 +18,7 @@ import numpy as np
 from device.processes.engine_state import EngineState
 from device.processes.link import listening
 from device.processes.studio_link import (
+    BUNDLE,
     CHANGE,
     DONE,
     HEADER,
@@ -46,10 +47,14 @@ _PACKETS_AT_ONCE = 512
 _FOREIGN_IN_A_ROW = 256
 """Packets after which whoever floods is hung up on."""
 
-_IDLE_MS = 1000
+_IDLE_MS = 500
+_BUNDLE_BYTES = 32
 
 MakeFeed = Callable[[Change | None], StudioFeed]
 """Makes a stream of its own for pushes of ``MOST_PENDING_FRAMES``. Raises ``ModelError``."""
+
+Choose = Callable[[str], MakeFeed | None]
+"""What makes streams on the bundle of that hash; None where it is not held."""
 
 
 class TimedCodec:
@@ -96,10 +101,22 @@ class TimedCodec:
 class Connection:
     """One preset's end of the link, and its stream."""
 
-    def __init__(self, connected: socket.socket, make_feed: MakeFeed, rate_hz: int) -> None:
-        """Take over a connected socket; the stream is made when the first period comes."""
+    def __init__(
+        self,
+        connected: socket.socket,
+        make_feed: MakeFeed,
+        rate_hz: int,
+        choose: Choose | None = None,
+    ) -> None:
+        """Take over a connected socket; the stream is made when the first period comes.
+
+        By ``make_feed``, unless the other side says which bundle it is for.
+        """
         connected.setblocking(False)
         self.socket = connected
+        self._choose = choose
+        self.bundle = ""
+        """The bundle that it is for, where the other side says."""
         self._make_feed, self._rate_hz = make_feed, rate_hz
         self._feed: StudioFeed | None = None
         self._change: Change | None = None
@@ -167,6 +184,8 @@ class Connection:
                 self.open = False
                 return
             if self._take(size):
+                if not self.open:
+                    return
                 self._foreign_in_a_row = 0
                 continue
             self.foreign += 1
@@ -183,6 +202,8 @@ class Connection:
         samples = size - HEADER.size
         if version != VERSION or rate_hz != self._rate_hz or frames == 0:
             return False
+        if kind == BUNDLE and samples == 4 * frames == _BUNDLE_BYTES and self._feed is None:
+            return self._play_on(bytes(self._packet[HEADER.size : size]).hex())
         if kind == CHANGE and samples == 4 * frames and frames <= MOST_CHANNELS:
             if self._feed is not None or not np.isfinite(self._samples[:frames]).all():
                 return False
@@ -197,6 +218,17 @@ class Connection:
         rows = self._samples[: ROWS * frames].reshape(ROWS, 1, frames)
         self._rows[..., self._pending : self._pending + frames] = rows
         self._pending += frames
+        return True
+
+    def _play_on(self, bundle: str) -> bool:
+        """Take the bundle that is asked for; hang up where it is not there (yet)."""
+        if self._choose is None:
+            return True
+        make_feed = self._choose(bundle)
+        if make_feed is None:
+            self.open = False
+            return True
+        self._make_feed, self.bundle = make_feed, bundle
         return True
 
     def _head(self, packet: bytearray, kind: int, frames: int, frame: int) -> int:
@@ -215,8 +247,16 @@ class Connection:
 class EngineLoop:
     """Listens, and serves whoever has connected."""
 
-    def __init__(self, path: Path, make_feed: MakeFeed, rate_hz: int, state: EngineState) -> None:
+    def __init__(
+        self,
+        path: Path,
+        make_feed: MakeFeed,
+        rate_hz: int,
+        state: EngineState,
+        choose: Choose | None = None,
+    ) -> None:
         """Listen on ``path``, or where the service manager does already. Raises ``LinkError``."""
+        self._choose = choose
         self._path, self._make_feed, self._rate_hz = path, make_feed, rate_hz
         self._connections: dict[int, Connection] = {}
         self._ended = {"gaps": 0, "foreign": 0, "refused": 0, "nan_windows": 0}
@@ -244,6 +284,11 @@ class EngineLoop:
             setattr(self._state, name, before + now)
         return self._state
 
+    @property
+    def bundles(self) -> set[str]:
+        """Those that connections are for."""
+        return {each.bundle for each in self._connections.values()}
+
     def close(self) -> None:
         """Hang up on everybody and remove the socket file."""
         for number in list(self._connections):
@@ -262,7 +307,7 @@ class EngineLoop:
             connected.close()
             return
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, QUEUE_BYTES)
-        connection = Connection(connected, self._make_feed, self._rate_hz)
+        connection = Connection(connected, self._make_feed, self._rate_hz, self._choose)
         self._connections[connected.fileno()] = connection
         self._poll.register(connected, select.POLLIN)
 

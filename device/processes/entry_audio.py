@@ -9,24 +9,23 @@ import gc
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from device.boards.open import open_audio_side
 from device.config import Config
 from device.processes.age import age_ms
 from device.processes.audio import AudioLoop
-from device.processes.bank_report import BankEntry, BankReport, write_bank
+from device.processes.bank_report import BankReport, write_bank
+from device.processes.banks import Banks
 from device.processes.journal import Journal
 from device.processes.link import Listener
-from device.processes.loading import Loaded, Loader, studios_of
+from device.processes.loading import Loader
 from device.processes.meters import Meters
+from device.processes.pace import Pace
 from device.processes.realtime import end_on_signals, go_realtime, quiet_arithmetic
 from device.processes.watchdog import Watchdog
 from device.sound.blocks.effects import load_library
 from device.unit_config import FileChange
-
-if TYPE_CHECKING:
-    from device.processes.studio_side import BehindASocket
 
 _LOOK_S = 0.1
 """How often a file that could not be used is looked at."""
@@ -67,7 +66,10 @@ def _play(config: Config, watchdog: Watchdog, journal: Journal) -> None:
     side = open_audio_side(config, None, patient=watchdog.watched)
     meters = Meters(config.meters)
     listener = Listener(config.control_socket)
-    loader = Loader(lambda: _load(config, watchdog, journal), locked=True)
+    pace = Pace()
+    banks = Banks(config, journal, side.watch.busy_ns, pace, watchdog.status)
+    updated = config.slot_link is not None
+    loader = Loader(banks.first, locked=True, swaps=banks if updated else None, pace=pace)
     loop = AudioLoop(
         side.port,
         None,
@@ -89,40 +91,6 @@ def _play(config: Config, watchdog: Watchdog, journal: Journal) -> None:
     finally:
         loop.finish()
         watchdog.stopping()
-
-
-def _load(config: Config, watchdog: Watchdog, journal: Journal) -> Loaded:
-    """The bank, whatever is wrong with any of its presets; what is wrong is said and kept."""
-    from device.bank import loaded_bank
-
-    audio = config.table.audio
-
-    def studio_of() -> "BehindASocket":
-        from device.processes.studio_side import BehindASocket
-
-        source = BehindASocket(config)
-        if source.notice is not None:
-            journal.say(source.notice, "warning")
-        return source
-
-    player, problems = loaded_bank(
-        config.presets,
-        config.first_preset,
-        audio.rate_hz,
-        audio.period_frames,
-        audio.interface_dbu,
-        studio_of,
-    )
-    for index, problem in sorted(problems.items()):
-        journal.say(problem, "error", PURGA_PRESET=index)
-    entries = tuple(
-        BankEntry(path.name, str(file), path.latency_frames, problems.get(index))
-        for index, (path, file) in enumerate(zip(player.bank, config.presets, strict=True))
-    )
-    write_bank(config.runtime, BankReport(os.getpid(), entries))
-    broken = f", {len(problems)} of them broken" if problems else ""
-    watchdog.status(f"{len(entries)} presets{broken}")
-    return Loaded(player, studios_of(player), problems)
 
 
 def _wait_for_change(

@@ -20,6 +20,7 @@ from device.processes.link import connect
 from device.processes.realtime import end_on_signals, go_realtime
 from device.processes.watchdog import Watchdog
 from device.script import Script, there_and_back
+from device.slots import LinkWatch
 from device.states import Limits
 from device.unit_config import FileChange
 
@@ -80,6 +81,7 @@ def run_control(
         watch,
         presets=len(config.presets),
         faults=(f"wrong config: {problem}",) if problem else (),
+        slot=None if config.slot_link is None else LinkWatch(config.slot_link),
         stopped_s=max(AUDIO_STOPPED_S, _PERIODS_STOPPED * audio.period_frames / audio.rate_hz),
     )
     gc.freeze()

@@ -6,8 +6,10 @@ import time
 
 from device.config import Config
 from device.errors import ConfigError
-from device.processes.engine import MOST_PENDING_FRAMES, EngineLoop, TimedCodec
+from device.processes.engine import EngineLoop
+from device.processes.engine_bundles import Bundles
 from device.processes.engine_state import EngineState, write_state
+from device.processes.journal import Journal
 from device.processes.realtime import (
     end_on_signals,
     go_background,
@@ -15,9 +17,6 @@ from device.processes.realtime import (
     quiet_arithmetic,
 )
 from device.processes.watchdog import Watchdog
-from device.sound.morph.studio_feed import Change, StudioFeed
-from device.studio import read_studio
-from models.music2latent.spectrum import HOP
 
 _STATE_S = 1.0
 """How often the engine process says how it is."""
@@ -26,49 +25,45 @@ _STATE_S = 1.0
 def run_engine(config: Config) -> None:
     """Compute the studio sound for ``audio``, for ever.
 
-    Raises ``ConfigError`` without a bundle, ``ModelError`` for one that cannot be played.
+    Raises ``ConfigError`` without a bundle and without updates that could bring one,
+    ``ModelError`` for one that cannot be played.
     """
-    if config.bundle is None:
+    if config.bundle is None and config.slot_link is None:
         raise ConfigError("the engine needs a bundle; give --bundle FOLDER, or [studio] bundle")
     rate_hz, table = config.table.audio.rate_hz, config.table.studio
     # First, because the codec takes as many threads as there are processors to it.
     for line in go_background(frozenset(table.cpus)):
         print(f"engine: {line}", file=sys.stderr)
-    studio = read_studio(config.bundle, table)
-    settings = studio.settings
-    codec = TimedCodec(studio.codec)
-
-    def make_feed(change: Change | None) -> StudioFeed:
-        return StudioFeed(codec, settings, rate_hz, MOST_PENDING_FRAMES, change)
-
-    make_feed(None)  # what cannot be played is said now, not when the first guitar comes
-    state = EngineState(
-        pid=os.getpid(),
-        provider=codec.provider,
-        precision=studio.precision,
-        bundle=studio.bundle.manifest.name,
-        window_frames=settings.window_frames,
-        hop_frames=settings.hop_frames,
-        hop_ms=round(1000.0 * settings.hop_frames * HOP / settings.rate_hz, 2),
-    )
+    journal = Journal("engine")
+    bundles = Bundles(config, lambda text: journal.say(text, "error"))
+    bundles.begin()
+    state = EngineState(os.getpid(), "nothing", "", "no bundle", 0, 0, 0.0)
+    bundles.describe(state)
     end_on_signals()
     quiet_arithmetic()
-    loop = EngineLoop(config.studio_socket, make_feed, rate_hz, state)
+    loop = EngineLoop(config.studio_socket, bundles.newest, rate_hz, state, bundles.choose)
     no_garbage_collection()
     watchdog = Watchdog()
-    watchdog.ready(f"{state.provider}, {state.precision}, {state.bundle}")
+
+    def told() -> str:
+        return f"{state.provider}, {state.precision}, {state.bundle}"
+
+    watchdog.ready(told())
     written_s = 0.0
 
     def write() -> None:
-        codec.note(loop.state())
+        bundles.describe(loop.state())
+        watchdog.status(told())
         write_state(config.engine_state, state)
 
     try:
         while True:
             loop.turn()
             watchdog.alive()
+            bundles.turn()
             if time.monotonic() - written_s > _STATE_S:
                 written_s = time.monotonic()
+                bundles.keep(loop.bundles)
                 write()
     finally:
         watchdog.stopping()

@@ -6,8 +6,8 @@ that the other side has died, and no packet is empty, so the two cannot be confu
 
 Both packets are little-endian without padding::
 
-    control → audio    version, flags, ceiling: u8    preset: u16    sequence, knob faults: u32
-                       position: f32                                          flags: bypass, mute
+    control → audio    version, flags, ceiling: u8    preset, bank: u16
+                       sequence, knob faults: u32    position: f32            flags: bypass, mute
     audio → control    version, flags: u8    preset, presets, broken, latency: u16
                        sequence, xruns, misses: u32    periods: u64
                                        flags: absent, loading, studio, studio alive, studio heard
@@ -24,7 +24,7 @@ from device.errors import LinkError
 from device.plain import dataclass
 from device.processes.activation import passed_socket
 
-VERSION = 2
+VERSION = 3
 SOCKET_NAME = "audio"
 """``FileDescriptorName=`` of the socket unit."""
 
@@ -33,7 +33,7 @@ _RECEIVED_AT_ONCE = 16
 """Packets drained per call: a flood costs a bounded time."""
 _ACCEPTED_AT_ONCE = 8
 
-_CONTROL = struct.Struct("<BBBHIIf")
+_CONTROL = struct.Struct("<BBBHHIIf")
 _BYPASS, _MUTE = 1, 2
 _HEARTBEAT = struct.Struct("<BBHHHHIIIQ")
 _ABSENT, _LOADING, _STUDIO, _STUDIO_ALIVE, _STUDIO_HEARD = 1, 2, 4, 8, 16
@@ -53,6 +53,8 @@ class ControlState:
     """Silence, as for tuning; it goes before bypass."""
     ceiling: Ceiling = Ceiling.STUDIO
     """The costliest engine that may play."""
+    bank: int = 0
+    """Another number than before says that the models slot may be another; it wraps around."""
 
     def pack(self) -> bytes:
         """As a packet; the sequence number is stepped by it."""
@@ -63,6 +65,7 @@ class ControlState:
             flags,
             self.ceiling,
             self.preset,
+            self.bank & _MOST_U16,
             self.sequence,
             self.knob_faults & _MOST_U32,
             self.position,
@@ -72,7 +75,7 @@ class ControlState:
         """Take over a packet; False, and nothing changed, for one that is foreign or stale."""
         if len(packet) != _CONTROL.size:
             return False
-        version, flags, ceiling, preset, sequence, faults, position = _CONTROL.unpack(packet)
+        version, flags, ceiling, preset, bank, sequence, faults, position = _CONTROL.unpack(packet)
         newer = 0 < (sequence - self.sequence) & _MOST_U32 < 0x80000000
         if version != VERSION or not newer or not 0.0 <= position <= 1.0:
             return False
@@ -80,7 +83,7 @@ class ControlState:
             return False
         self.position, self.preset, self.knob_faults = position, preset, faults
         self.bypass, self.mute = bool(flags & _BYPASS), bool(flags & _MUTE)
-        self.ceiling, self.sequence = CEILINGS[ceiling], sequence
+        self.ceiling, self.sequence, self.bank = CEILINGS[ceiling], sequence, bank
         return True
 
 

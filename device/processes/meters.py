@@ -15,7 +15,7 @@ from device.errors import LinkError
 from device.plain import dataclass, replace
 from device.processes.message import MESSAGE_BYTES
 
-MAGIC = 0x50555247_41000003
+MAGIC = 0x50555247_41000004
 
 COUNTERS: Mapping[str, str] = {
     "periods": "periods played",
@@ -23,7 +23,7 @@ COUNTERS: Mapping[str, str] = {
     "xruns": "periods the interface lost; the sound goes on with the next",
     "absent_periods": "periods without an interface; it is looked for all the time",
     "input_nan_periods": "periods of guitar that held a NaN and were faded out",
-    "tone_nan_periods": "periods in which a tone gave a NaN, was faded out and reset",
+    "tone_nan_periods": "periods in which a tone, or the network between, gave a NaN, was reset",
     "guard_nan_periods": "periods stopped by the last guard because of a NaN",
     "clipped_periods": "periods limited by the last guard to full scale",
     "path_errors": "errors in the sound path; the dry guitar plays until the preset changes",
@@ -42,6 +42,8 @@ COUNTERS: Mapping[str, str] = {
     "studio_foreign": "packets of the engine process that were foreign and ignored",
     "preset_changes": "preset changes begun",
     "preset_refused": "requests for a preset that the bank does not hold",
+    "banks_swapped": "changes to another bank, from another models slot",
+    "banks_rejected": "banks that could not be used, or were left again; see status",
     "loading_periods": "periods of dry guitar while the presets were being loaded",
 }
 """What is counted, and what each count means."""

@@ -9,7 +9,8 @@ Every packet is a header and float32 samples::
 kind      way                      samples
 ========  =======================  ==================================================
 PERIOD    audio to engine          tone A, tone B, position: ``frames`` each
-CHANGE    audio to engine, first   the change of the latents, ``frames`` channels
+BUNDLE    audio to engine, first   the SHA-256 of the bundle that is to compute, in their place
+CHANGE    audio to engine, then    the change of the latents, ``frames`` channels
 REPLY     engine to audio          the morph of ``frames`` frames from ``frame`` on
 DONE      engine to audio          none: all before ``frame`` has been computed
 ========  =======================  ==================================================
@@ -34,8 +35,8 @@ from models.units import Audio
 SOCKET_NAME = "studio"
 """``FileDescriptorName=`` of the socket unit."""
 
-VERSION = 1
-PERIOD, CHANGE, REPLY, DONE = range(1, 5)
+VERSION = 2
+PERIOD, CHANGE, REPLY, DONE, BUNDLE = range(1, 6)
 HEADER = struct.Struct("<BBHIIQ")
 """Version, kind, frames, rate, generation, frame."""
 
@@ -75,10 +76,15 @@ class StudioLink:
     While nobody listens it tries to connect ten times a second; nothing here waits.
     """
 
-    def __init__(self, path: Path, change: Change | None = None) -> None:
-        """``path`` is where the engine process listens; ``change`` is what tone B is instead."""
+    def __init__(self, path: Path, change: Change | None = None, bundle: str = "") -> None:
+        """``path`` is where the engine process listens; ``change`` is what tone B is instead.
+
+        ``bundle`` is the hash of the one that is to compute, in hexadecimal digits: an engine
+        process that has another hangs up. Empty: whichever it has.
+        """
         self._path = os.fspath(path)
-        self._change = change
+        self._change, self._bundle = change, bytes.fromhex(bundle)
+        self._answered = False
         self._socket: socket.socket | None = None
         self.alive = False
         self.lost = self.refused = self.foreign = 0
@@ -100,7 +106,12 @@ class StudioLink:
     def adopt(self, connected: socket.socket) -> None:
         """Go on with a socket that is connected already."""
         connected.setblocking(False)
-        self._socket, self.alive = connected, True
+        self._socket, self.alive, self._answered = connected, True, False
+        if self._bundle:
+            size = len(self._bundle) // 4
+            header = HEADER.pack(VERSION, BUNDLE, size, self._rate_hz, 0, 0)
+            if not self._transmit(header + self._bundle):
+                return
         if self._change is not None:
             values = np.ascontiguousarray(self._change, np.float32).ravel()
             header = HEADER.pack(VERSION, CHANGE, values.size, self._rate_hz, 0, 0)
@@ -141,6 +152,7 @@ class StudioLink:
         version, kind, frames, rate_hz, generation, frame = HEADER.unpack_from(self._buffer)
         samples = size - HEADER.size
         if version == VERSION and rate_hz == self._rate_hz:
+            self._answered = True
             if kind == REPLY and samples == 4 * frames and 0 < frames <= MOST_REPLY_FRAMES:
                 self.generation, self.frame = generation, frame
                 return int(frames)
@@ -193,6 +205,7 @@ class StudioLink:
         return True
 
     def _lose(self) -> None:
-        self.lost += 1
+        # Who hangs up before it has said anything has another bundle, for now.
+        self.lost += self._answered
         self.close()
         self._sent = self._done = (0, 0)

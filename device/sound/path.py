@@ -94,8 +94,8 @@ class SoundPath:
 
     @property
     def nan_periods(self) -> int:
-        """Periods in which either tone gave a NaN and was reset."""
-        return self.tone_a.nan_periods + self.tone_b.nan_periods
+        """Periods in which either tone, or the network between, gave a NaN and was reset."""
+        return self.tone_a.nan_periods + self.tone_b.nan_periods + self.morph.nan_periods
 
     @property
     def tones(self) -> dict[str, list[str]]:

@@ -211,21 +211,21 @@ class Player:
         if self.trial is not None:
             self.trial.miss()
 
-    def failed(self, error: Exception) -> bool:
-        """``process`` raised this; False where the preset that plays is broken and nothing helps.
+    def failed(self, error: Exception) -> None:
+        """``process`` raised this: what did so is not played again.
 
-        A bank that is being tried is left for the one before.
+        A bank that is being tried is left for the one before. In the place of any other preset the
+        dry guitar plays until another is chosen.
         """
         trial = self.trial
         if self._run is self._leaving:
-            # It was about to end anyway.
             self._leaving = DryPath("broken")
-            return True
-        if trial is None or not trial.on_air or trial.returned:
-            return False
-        trial.reject(Why.ERROR, error)
-        if self._leaving is not None and self._leaving in trial.other:
+        elif trial is None or not trial.on_air or trial.returned:
+            self._path, self._leaving, self._unheard = DryPath("broken"), None, 0
+            self._change.stop()
+        elif self._leaving is not None and self._leaving in trial.other:
             # It was being faded in: the one before still plays.
+            trial.reject(Why.ERROR, error)
             self._path, self._leaving, self._unheard = self._leaving, None, 0
             self._change.stop()
             self._exchange(trial)
@@ -233,10 +233,9 @@ class Player:
             trial.returned = True
             self._end(trial)
         else:
-            # It is not played again: the dry guitar leads over to what was there before.
+            trial.reject(Why.ERROR, error)
             self._path, self._leaving = DryPath("broken"), None
             self._return(trial)
-        return True
 
     @property
     def _settled(self) -> bool:

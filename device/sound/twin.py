@@ -70,16 +70,16 @@ def _captures(chain: ToneChain) -> list[NamBlock]:
 
 def _twin(a: NamBlock, b: NamBlock, tones: Audio, rate_hz: int) -> TwinCapture | None:
     # Here, because most presets have no captures, and need no networks.
-    from models.nam.pair import pair_onnx
     from models.runtime import StreamingModel
 
-    if not a.capture.sample_rate_hz == b.capture.sample_rate_hz == rate_hz:
+    if not a.capture.facts.sample_rate_hz == b.capture.facts.sample_rate_hz == rate_hz:
         return None
-    graph = pair_onnx(a.capture, b.capture)
+    frames = tones.shape[1]
+    graph = a.capture.beside(b.capture, frames)
     if graph is None:
         return None
     try:
-        return TwinCapture(a, b, StreamingModel(graph, tones.shape[1]), tones)
+        return TwinCapture(a, b, StreamingModel(graph, frames), tones)
     except ModelError:
         # One of them does not settle: prepared alone, its block says so itself.
         return None

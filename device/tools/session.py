@@ -18,6 +18,7 @@ from device.processes.engine_state import EngineState, read_state
 from device.processes.meters import COUNTERS, Reading, read_meters
 from device.processes.record import PATH_FILE, RECORD_FILE
 from device.processes.supervisor import Supervisor
+from device.slots import slot_in_use
 from device.studio import StudioBundle, read_studio
 from device.tools.machine import machine
 from device.tools.progress import sound_bar
@@ -41,7 +42,8 @@ def play(config: Config, options: argparse.Namespace, scratch: Path) -> Played:
     """
     shared = _shared_arguments(config, options)
     config.control_state.unlink(missing_ok=True)  # a new run begins as the file says
-    presets = [read_preset(file) for file in config.presets]
+    config = config.with_slot(slot_in_use(config.slot_link))
+    presets = [read_preset(file, config.stage) for file in config.presets]
     if config.board != "simulated":
         if options.input is not None or options.out is not None:
             raise ConfigError("--input and --out belong to the simulated board; leave them out")

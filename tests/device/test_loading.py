@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from device.engine_kinds import Ceiling
 from device.processes.audio import AudioLoop
 from device.processes.bank_report import BankEntry, BankReport, read_bank, write_bank
 from device.processes.link import ControlState, Heartbeat, Link, Listener, connect
-from device.processes.loading import Loaded, Loader
+from device.processes.loading import Candidate, Loaded, Loader
 from device.processes.meters import Meters, Reading, read_meters
 from device.sound.dry import DryPath
 from device.sound.path import SoundPath
@@ -44,6 +45,23 @@ class Source:
     def __init__(self) -> None:
         self.loaded: Loaded | None = None
         self.failure: BaseException | None = None
+        self.offered: deque[Candidate] = deque()
+        self.rejected = 0
+        self.looks = 0
+        self.heard: list[Candidate] = []
+        self.gone: list[Candidate] = []
+
+    def period_ended(self) -> None:
+        pass
+
+    def look(self) -> None:
+        self.looks += 1
+
+    def on_air(self, candidate: Candidate) -> None:
+        self.heard.append(candidate)
+
+    def left(self, candidate: Candidate) -> None:
+        self.gone.append(candidate)
 
     def take(self) -> Loaded | None:
         loaded, self.loaded = self.loaded, None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +11,12 @@ import numpy.typing as npt
 from device.errors import AudioFileError
 from device.files import read_sound, resampled
 from device.sound.block import Block, Parameter
+from device.sound.networks import Networks
 from device.sound.ramp import SmoothGain
 from models.units import Audio
+
+if TYPE_CHECKING:
+    import pedalboard
 
 MAXIMUM_S = 10.0
 """Longest impulse response that is taken, seconds; a cabinet needs 0.5, a spring reverb 3."""
@@ -34,12 +38,22 @@ class CabBlock(Block):
 
     kind = "cab"
 
-    def __init__(self, file: Path, level_db: float = 0.0, normalise: Normalise = "energy") -> None:
-        """Read the file. Raises ``AudioFileError`` for one that cannot be used."""
+    def __init__(
+        self,
+        file: Path,
+        level_db: float = 0.0,
+        normalise: Normalise = "energy",
+        networks: Networks | None = None,
+    ) -> None:
+        """Read the file. Raises ``AudioFileError`` for one that cannot be used.
+
+        Where ``networks`` has it laid out it is not read, but taken from there.
+        """
         self._file = file
-        self._sound, self._file_rate_hz = read_sound(file, maximum_s=MAXIMUM_S)
-        if not self._sound.any():
-            raise AudioFileError(f"{file}: the impulse response is silent; use another file")
+        self._networks = networks
+        self._sound: _Sound | None = None
+        if networks is None:
+            self._sound = _read(file)
         self._normalise = normalise
         self._level_db = level_db
 
@@ -60,29 +74,23 @@ class CabBlock(Block):
 
         self._rate_hz = rate_hz
         self._period_frames = period_frames
-        response = resampled(self._sound, self._file_rate_hz, rate_hz)[0].copy()
-        # A sampled response keeps its sound at another rate when its sum over time is kept.
-        response *= self._file_rate_hz / rate_hz
-        energy = float(np.sqrt(np.sum(np.square(response, dtype=np.float64))))
-        self._convolution = pedalboard.Convolution(response, 1.0, sample_rate=rate_hz)
-        wanted = 1.0 / energy if self._normalise == "energy" else 1.0
-        self._scale = wanted / self._library_gain(response)
+        laid = None
+        if self._networks is not None:
+            laid = self._networks.response(self._file, rate_hz, period_frames)
+        if laid is None:
+            response = _at_rate(self._sound or _read(self._file), rate_hz)
+            self._convolution = pedalboard.Convolution(response, 1.0, sample_rate=rate_hz)
+            energy = _energy(response)
+            gain = _library_gain(self._convolution, response, rate_hz, period_frames)
+        else:
+            # From a file the library takes it without Python's lock.
+            self._convolution = pedalboard.Convolution(str(laid.file), 1.0)
+            silence = np.zeros((1, period_frames), np.float32)
+            self._convolution.process(silence, rate_hz, buffer_size=period_frames, reset=True)
+            self._convolution.reset()
+            energy, gain = laid.energy, laid.library_gain
+        self._scale = (1.0 / energy if self._normalise == "energy" else 1.0) / gain
         self.level = SmoothGain(self._level_db, rate_hz, period_frames)
-
-    def _library_gain(self, response: npt.NDArray[np.float32]) -> float:
-        """What the library multiplied the response by, from the answer to an impulse."""
-        frames = self._period_frames
-        impulse = np.zeros((1, frames), np.float32)
-        impulse[0, 0] = 1.0
-        strongest = int(np.argmax(np.abs(response)))
-        answer = impulse
-        for period in range(strongest // frames + 1):
-            answer = self._convolution.process(
-                impulse, self._rate_hz, buffer_size=frames, reset=period == 0
-            )
-            impulse.fill(0.0)
-        self._convolution.reset()
-        return float(answer[0, strongest % frames] / response[strongest])
 
     def process(self, source: Audio, target: Audio) -> None:
         """Convolve one period. The library returns a new array, which is copied and freed."""
@@ -103,3 +111,57 @@ class CabBlock(Block):
         """Forget the tail."""
         self._convolution.reset()
         self.level.settle()
+
+
+_Sound = tuple[Audio, int]
+"""A sound and its rate."""
+_Samples = npt.NDArray[np.float32]
+
+
+def lay_out(file: Path, rate_hz: int, period_frames: int) -> tuple[bytes, float, float]:
+    """A response as WAV, and what ``Response`` says of it. Raises ``AudioFileError``."""
+    import io
+
+    import pedalboard
+    import soundfile
+
+    response = _at_rate(_read(file), rate_hz)
+    content = io.BytesIO()
+    soundfile.write(content, response, rate_hz, subtype="FLOAT", format="WAV")
+    convolution = pedalboard.Convolution(response, 1.0, sample_rate=rate_hz)
+    gain = _library_gain(convolution, response, rate_hz, period_frames)
+    return content.getvalue(), _energy(response), gain
+
+
+def _read(file: Path) -> _Sound:
+    sound, rate_hz = read_sound(file, maximum_s=MAXIMUM_S)
+    if not sound.any():
+        raise AudioFileError(f"{file}: the impulse response is silent; use another file")
+    return sound, rate_hz
+
+
+def _at_rate(sound: _Sound, rate_hz: int) -> _Samples:
+    samples, file_rate_hz = sound
+    response: _Samples = resampled(samples, file_rate_hz, rate_hz)[0].copy()
+    # A sampled response keeps its sound at another rate when its sum over time is kept.
+    response *= file_rate_hz / rate_hz
+    return response
+
+
+def _energy(response: _Samples) -> float:
+    return float(np.sqrt(np.sum(np.square(response, dtype=np.float64))))
+
+
+def _library_gain(
+    convolution: "pedalboard.Convolution", response: _Samples, rate_hz: int, frames: int
+) -> float:
+    """What the library multiplied the response by, from the answer to an impulse."""
+    impulse = np.zeros((1, frames), np.float32)
+    impulse[0, 0] = 1.0
+    strongest = int(np.argmax(np.abs(response)))
+    answer = impulse
+    for period in range(strongest // frames + 1):
+        answer = convolution.process(impulse, rate_hz, buffer_size=frames, reset=period == 0)
+        impulse.fill(0.0)
+    convolution.reset()
+    return float(answer[0, strongest % frames] / response[strongest])

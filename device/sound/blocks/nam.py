@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from device.errors import PresetError
 from device.sound.block import Block, Parameter
+from device.sound.networks import Capture, CaptureFacts, MadeNetworks, Networks
 from device.sound.ramp import SmoothGain
 from models.units import Audio
 
@@ -14,7 +15,6 @@ from models.units import Audio
 # ONNX and ONNX Runtime takes longer than all else of a start.
 if TYPE_CHECKING:
     from device.sound.rate_bridge import RateBridge
-    from models.nam.capture import Capture
     from models.runtime import StreamingModel
 
 LOUDNESS_TARGET_DB = -18.0
@@ -53,28 +53,24 @@ class NamBlock(Block):
         normalise: Normalise = "none",
         size: float = 1.0,
         interface_dbu: float | None = None,
+        networks: Networks | None = None,
     ) -> None:
         """Read the capture.
 
         ``input_db`` drives it; ``size`` 0…1 picks the width of a slimmable one;
-        ``interface_dbu`` is the level in dBu that the interface calls full scale. Raises
+        ``interface_dbu`` is the level in dBu that the interface calls full scale. ``networks``
+        is where its network comes from, by default from the file. Raises
         ``ModelError`` for a file that is no usable capture, ``PresetError`` where the wanted
         normalisation needs what is not there.
         """
-        from models.nam.capture import read_capture
-
         self._file = file
-        self._capture = read_capture(file, size)
-        drive_db, trim_db = _normalisation(self._capture, file, normalise, interface_dbu)
+        self.capture: Capture = (networks or MadeNetworks()).capture(file, size)
+        """The network and what its file says about it."""
+        drive_db, trim_db = _normalisation(self.capture.facts, file, normalise, interface_dbu)
         self._drive_db, self._trim_db = drive_db, trim_db
         self._input_db, self._output_db = input_db, output_db
         self._model: StreamingModel | None = None
         self._settle: Callable[[], None] | None = None
-
-    @property
-    def capture(self) -> "Capture":
-        """The network and what its file says about it."""
-        return self._capture
 
     def share(self, settle: Callable[[], None] | None) -> None:
         """From the next ``prepare`` on, leave the network to another, who is told to ``settle`` it.
@@ -105,10 +101,9 @@ class NamBlock(Block):
         Raises ``PresetError`` where the two rates have no simple ratio.
         """
         from device.sound.rate_bridge import RateBridge
-        from models.nam.graph import streaming_onnx
         from models.runtime import StreamingModel
 
-        capture_hz = self._capture.sample_rate_hz
+        capture_hz = self.capture.facts.sample_rate_hz
         self._bridge = None
         inner_frames = period_frames
         if capture_hz != rate_hz:
@@ -119,7 +114,7 @@ class NamBlock(Block):
                 raise PresetError(f"{self._file}: {error}; use another capture") from None
         self._model = None
         if self._settle is None:
-            self._model = StreamingModel(streaming_onnx(self._capture), inner_frames)
+            self._model = StreamingModel(self.capture.alone(inner_frames), inner_frames)
         self._input = SmoothGain(self._input_db + self._drive_db, rate_hz, period_frames)
         self._output = SmoothGain(self._output_db + self._trim_db, rate_hz, period_frames)
 
@@ -166,7 +161,7 @@ class NamBlock(Block):
 
 
 def _normalisation(
-    capture: "Capture", file: Path, normalise: Normalise, interface_dbu: float | None
+    capture: CaptureFacts, file: Path, normalise: Normalise, interface_dbu: float | None
 ) -> tuple[float, float]:
     """Gains before and after the capture, dB."""
     if normalise == "none":

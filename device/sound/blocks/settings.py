@@ -11,6 +11,7 @@ from device.sound.blocks import cab, nam
 from device.sound.blocks.cab import CabBlock
 from device.sound.blocks.effects import EFFECTS, EffectBlock
 from device.sound.blocks.nam import NamBlock
+from device.sound.networks import Networks
 from device.table import Range, Size
 
 File = Annotated[str, Size(1, 4096)]
@@ -44,8 +45,13 @@ class BlockSettings:
         known = ", ".join(repr(each) for each in (NamBlock.kind, CabBlock.kind, *EFFECTS))
         raise ValueError(f"has block = {kind!r:.60}; known are {known}")
 
-    def build(self, folder: Path, interface_dbu: float | None) -> Block:
-        """Make the block; files are relative to ``folder``. Raises what the block raises."""
+    def build(
+        self, folder: Path, interface_dbu: float | None, networks: Networks | None = None
+    ) -> Block:
+        """Make the block; files are relative to ``folder``. Raises what the block raises.
+
+        ``networks`` is where networks and responses come from, by default from those files.
+        """
         raise NotImplementedError
 
     def values(self) -> dict[str, object]:
@@ -69,7 +75,9 @@ class NamSettings(BlockSettings):
     normalise: nam.Normalise = "none"
     size: Annotated[float, Range(0.0, 1.0)] = 1.0
 
-    def build(self, folder: Path, interface_dbu: float | None) -> Block:
+    def build(
+        self, folder: Path, interface_dbu: float | None, networks: Networks | None = None
+    ) -> Block:
         """Read the capture."""
         return NamBlock(
             folder / self.file,
@@ -78,6 +86,7 @@ class NamSettings(BlockSettings):
             normalise=self.normalise,
             size=self.size,
             interface_dbu=interface_dbu,
+            networks=networks,
         )
 
 
@@ -91,16 +100,25 @@ class CabSettings(BlockSettings):
     level_db: Annotated[float, _range(cab.PARAMETERS["level_db"])] = 0.0
     normalise: cab.Normalise = "energy"
 
-    def build(self, folder: Path, interface_dbu: float | None) -> Block:
+    def build(
+        self, folder: Path, interface_dbu: float | None, networks: Networks | None = None
+    ) -> Block:
         """Read the impulse response."""
-        return CabBlock(folder / self.file, level_db=self.level_db, normalise=self.normalise)
+        return CabBlock(
+            folder / self.file,
+            level_db=self.level_db,
+            normalise=self.normalise,
+            networks=networks,
+        )
 
 
 @dataclass(frozen=True)
 class EffectSettings(BlockSettings):
     """A row of ``EFFECTS``; its parameters are added below."""
 
-    def build(self, folder: Path, interface_dbu: float | None) -> Block:
+    def build(
+        self, folder: Path, interface_dbu: float | None, networks: Networks | None = None
+    ) -> Block:
         """Make the effect."""
         moved = {name: getattr(self, name) for name in self.movable}
         return EffectBlock(self.block, moved)

@@ -19,6 +19,11 @@ class MorphEngine(ABC):
         """Frames by which the output trails the tones, valid after ``prepare``."""
         return 0
 
+    @property
+    def nan_periods(self) -> int:
+        """Periods in which the engine gave a NaN and another sound was heard."""
+        return 0
+
     @abstractmethod
     def prepare(self, rate_hz: int, period_frames: int) -> None:
         """Allocate all that ``process`` needs."""

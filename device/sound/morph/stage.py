@@ -1,11 +1,14 @@
 """The stage engine: the network that bends the crossfade towards the tone in between."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from device.engine_kinds import Ceiling
 from device.plain import dataclass
 from device.sound.guard import all_finite
 from device.sound.morph.engine import MorphEngine
+from device.sound.networks import stage_network
 from device.sound.ramp import Curve, SmoothValue
 from device.sound.tables import Tables
 from models.morph import Positions, crossfade, select_ends, selected_end
@@ -43,17 +46,24 @@ class Stage(MorphEngine):
 
     kind = "stage"
 
-    def __init__(self, fit: StageFit | None = None) -> None:
-        """Take what is known about both tones; without it the network has to guess."""
+    def __init__(
+        self, fit: StageFit | None = None, network: Callable[[int], bytes] | None = None
+    ) -> None:
+        """Take what is known about both tones; without it the network has to guess.
+
+        ``network`` gives the network for a period in frames, by default the one that ships.
+        """
         self._fit = fit or StageFit.plain()
+        self._network = network or (lambda frames: stage_network())
         self._levels = Tables((self._fit.into, self._fit.out_of))
+        self._nan_periods = 0
 
     def prepare(self, rate_hz: int, period_frames: int) -> None:
         """Load the network. Raises ``ModelError``."""
         # Here, because a preset without this engine needs no ONNX Runtime.
-        from models.stage.model import StageModel, read_stage
+        from models.stage.model import StageModel
 
-        self._model = StageModel(read_stage(), self._fit.colour, period_frames)
+        self._model = StageModel(self._network(period_frames), self._fit.colour, period_frames)
         self._levels.prepare(period_frames)
         self._into, self._out_of = self._levels.curves
         self._a = np.zeros((1, period_frames), np.float32)
@@ -87,6 +97,11 @@ class Stage(MorphEngine):
             return
         select_ends(a, b, knob, target, self._mask)
 
+    @property
+    def nan_periods(self) -> int:
+        """Periods in which the network's output was not finite."""
+        return self._nan_periods
+
     def limit(self, ceiling: Ceiling) -> None:
         """Leave the network out below ``STAGE``: the crossfade is heard."""
         self._share.move(1.0 if ceiling >= Ceiling.STAGE else 0.0)
@@ -110,6 +125,7 @@ class Stage(MorphEngine):
         self._model.process(self._a, self._b, position, target)
         np.multiply(target, self._out_of, out=target)
         if not all_finite(target):
+            self._nan_periods += 1
             self._model.reset()
             self._cross(a, b, position, target)
 

@@ -137,6 +137,11 @@ class Studio(MorphEngine):
         return self._latency_frames
 
     @property
+    def nan_periods(self) -> int:
+        """The stand-in's; what the peer sends is counted as ``nan_replies``."""
+        return self._stand_in.nan_periods
+
+    @property
     def crossfades(self) -> int:
         """Fades from the studio sound to its stand-in."""
         return self._reserve.crossfades
