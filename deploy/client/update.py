@@ -38,9 +38,10 @@ class Step:
     """What became of one component."""
 
     component: Component
-    state: Literal["current", "trial", "good", "waiting"]
+    state: Literal["current", "trial", "good", "waiting", "not-asked"]
     """``current``: nothing newer for this device; ``trial``: a release plays and is watched;
-    ``good``: it has proven itself in this run; ``waiting``: for the other component's trial."""
+    ``good``: it has proven itself in this run; ``waiting``: for the other component's trial;
+    ``not-asked``: this run was to stay off the network."""
     version: int | None
     """Of the active slot; None where the factory's content plays."""
     said: str
@@ -141,6 +142,7 @@ class _Run:
         self._filling = Filling(places, self._slots, trials, self._journal, limits)
         self._steps: dict[Component, Step] = {}
         self._problems: list[UpdateError] = []
+        self._has_asked = False
 
     def go(self) -> Outcome:
         """Everything, in order."""
@@ -200,6 +202,7 @@ class _Run:
         try:
             repository.refresh()
             chosen = self._choose(repository)
+            self._has_asked = True
         except UpdateFailedError:
             # Off the network one can still finish what was verified and assembled before.
             if self._go_on_with_what_is_here():
@@ -210,7 +213,7 @@ class _Run:
             self._filling.tidy(chosen)
         for each in chosen:
             if self._on_trial() is not None:
-                self._wait(each.component)
+                self._steps[each.component] = self._waiting(each.component)
                 continue
             try:
                 self._filling.fill(each, source)
@@ -282,11 +285,10 @@ class _Run:
         said = f"{component}: release {ready.version} is active and being watched{when}."
         self._steps[component] = Step(component, "trial", ready.version, said)
 
-    def _wait(self, component: Component) -> None:
+    def _waiting(self, component: Component) -> Step:
         active = self._slots[component].active
-        said = f"{component}: the next release waits until the other trial has ended."
-        version = None if active is None else active.version
-        self._steps[component] = Step(component, "waiting", version, said)
+        said = f"{component}: what is newer waits until the other trial has ended."
+        return Step(component, "waiting", None if active is None else active.version, said)
 
     def _on_trial(self) -> Component | None:
         for component, slots in self._slots.items():
@@ -305,10 +307,17 @@ class _Run:
                 raise (UpdateError if kind.exit_code == 2 else UpdateFailedError)(sentence)
             raise first
         for component in self._components:
-            if component in self._steps:
-                continue
-            active = self._slots[component].active
-            version = None if active is None else active.version
-            what = "the factory's content" if version is None else f"release {version}"
+            if component not in self._steps:
+                self._steps[component] = self._unchanged(component)
+
+    def _unchanged(self, component: Component) -> Step:
+        if not self._has_asked and self._on_trial() is not None:
+            return self._waiting(component)
+        active = self._slots[component].active
+        version = None if active is None else active.version
+        what = "the factory's content" if version is None else f"release {version}"
+        if self._has_asked:
             said = f"{component}: {what} plays, and there is nothing newer for this pedal."
-            self._steps[component] = Step(component, "current", version, said)
+            return Step(component, "current", version, said)
+        said = f"{component}: {what} plays; nobody was asked for a newer one."
+        return Step(component, "not-asked", version, said)

@@ -1,11 +1,12 @@
 """What must not be forgotten: floors, the month's bytes, the settings, the time."""
 
 import os
+import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tuf.api.metadata import Timestamp
 
@@ -92,10 +93,9 @@ def test_bytes_are_put_down_before_they_are_spent(tmp_path: Path) -> None:
     assert FloorsFile(floors.path).now.spent_bytes == 1000
 
 
+@settings(deadline=None, max_examples=25)  # a disk's own time
 @given(st.lists(st.integers(0, 3_000_000), max_size=30), st.integers(0, 30))
 def test_never_too_low_wherever_the_power_goes(spends: list[int], cut: int) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "floors.json"
         budget = Budget(FloorsFile(path), None, FakeClock(NOW))
