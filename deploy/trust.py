@@ -9,10 +9,9 @@ import argparse
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -136,7 +135,7 @@ def install_trust(places: Places, trust: Trust) -> None:
 
 
 @contextlib.contextmanager
-def _explained(places: Places):
+def _explained(places: Places) -> Iterator[None]:
     try:
         yield
     except OSError as problem:
@@ -215,11 +214,15 @@ def _is_there(places: Places, given: Trust) -> bool:
         return False
 
 
+def _is_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def _confirm(agreed: bool) -> None:
     """Raises ``UpdateError`` where the person does not agree, or is none."""
     if agreed:
         return
-    if not sys.stdin.isatty() or not os.isatty(sys.stdout.fileno()):
+    if not _is_terminal():
         raise UpdateError("The root of trust would be replaced; say --yes to have that done.")
     print("Have this pedal take updates signed under this root, and no others? [y/N] ", end="")
     if input().strip().lower() not in ("y", "yes"):

@@ -57,7 +57,7 @@ def make(
         absent = kept.missing(built, checkout / "requirements", target)
         if absent:
             say(f"building {', '.join(pin.name for pin in absent)}")
-        kept.build(built, absent, checkout / "requirements")
+            kept.build(built, absent, checkout / "requirements")
     with replaced_folder(folder) as partial:
         for file in files:
             there = partial / SOURCE / file

@@ -75,7 +75,8 @@ def build(folder: Path, hashes: Mapping[str, str], kept_wheels: Path) -> Install
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
     try:
-        _make_environment(home, chosen, scratch)
+        _make_environment(home, scratch)
+        _install_wheels(home, chosen, scratch)
         _register(home)
         _compile(home)
         sync_below(folder)
@@ -165,18 +166,21 @@ def _size_of(folder: Path) -> int:
 # ---- the environment ----------------------------------------------------------------------------
 
 
-def _make_environment(home: Path, chosen: Mapping[str, kept.Wheel], scratch: Path) -> None:
-    environment = home / ".venv"
-    shutil.rmtree(environment, ignore_errors=True)
+def _make_environment(home: Path, scratch: Path) -> None:
+    """An empty one, with the pip that the system brings: the next firmware is installed by it."""
+    shutil.rmtree(home / ".venv", ignore_errors=True)
     inherit = ["--system-site-packages"] if _sees_system_packages() else []
-    temporary = clean_environment() | {"TMPDIR": str(scratch)}
     run_idle(
-        [sys.executable, "-m", "venv", *inherit, environment],
+        [sys.executable, "-m", "venv", *inherit, home / ".venv"],
         folder=home,
-        environment=temporary,
+        environment=clean_environment() | {"TMPDIR": str(scratch)},
         timeout_s=_TIMEOUT_S,
         what="Making the firmware's environment",
     )
+
+
+def _install_wheels(home: Path, chosen: Mapping[str, kept.Wheel], scratch: Path) -> None:
+    """Install just these files, each with its hash."""
     lines = scratch / "requirements.txt"
     lines.write_text(
         "".join(
@@ -184,13 +188,13 @@ def _make_environment(home: Path, chosen: Mapping[str, kept.Wheel], scratch: Pat
             for name, wheel in sorted(chosen.items())
         )
     )
-    pip = [environment / "bin" / "python", "-m", "pip", "install", "--isolated", "--quiet"]
+    pip = [home / ".venv" / "bin" / "python", "-m", "pip", "install", "--isolated", "--quiet"]
     pip += ["--disable-pip-version-check", "--no-input", "--no-cache-dir", "--no-index"]
     pip += ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--ignore-installed"]
     run_idle(
         [*pip, "--requirement", lines],
         folder=home,
-        environment=temporary,
+        environment=clean_environment() | {"TMPDIR": str(scratch)},
         timeout_s=_TIMEOUT_S,
         what="Installing the firmware's packages",
     )

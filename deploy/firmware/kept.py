@@ -190,7 +190,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         pins = missing(options.folder, requirements, this_machine())
         if options.check:
             print("\n".join(pin.name for pin in pins), end="")
-        else:
+        elif pins:
             build(options.folder, pins, requirements)
     except UpdateError as error:
         print(error, file=sys.stderr)
