@@ -71,7 +71,7 @@ def check(folder: Folder, root: bytes, now: datetime) -> Checked:
             for path in targets.targets:
                 releases.append(_release(updater, path, folder))
     stored = _contents(folder, [release for _, _, release in releases])
-    expiries = tuple(_expiry(role, each, now) for role, each in signed)
+    expiries = tuple(expiry(role, each, now) for role, each in signed)
     return Checked(expiries, tuple(releases), stored)
 
 
@@ -90,7 +90,8 @@ def expiring(expiries: Sequence[Expiry]) -> list[str]:
     ]
 
 
-def _expiry(role: str, signed: Signed, now: datetime) -> Expiry:
+def expiry(role: str, signed: Signed, now: datetime) -> Expiry:
+    """Until when a role holds, and whether that is soon."""
     days = signed.unrecognized_fields.get(DAYS)
     warning = min(SOON_DAYS, days / 2) if type(days) is int else SOON_DAYS
     soon = signed.expires - now < timedelta(days=warning)

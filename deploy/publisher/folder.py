@@ -58,17 +58,28 @@ class Folder:
         names = (path.name.split(".")[0] for path in self.metadata.glob("*.root.json"))
         return sorted(int(name) for name in names if name.isascii() and name.isdecimal())
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Hold the repository for one writer: cron's renewal waits for nobody's publishing.
-
-        Raises ``UpdateFailedError`` where another writer has it.
-        """
+    def make(self) -> None:
+        """Have the folder itself there. Raises ``UpdateFailedError``."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise UpdateFailedError(
+                f"{self.path}: could not be made ({problem.strerror})."
+            ) from None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the repository for one writer, so that cron's renewal meets nobody's publishing.
+
+        Raises ``UpdateError`` where there is no such folder, ``UpdateFailedError`` where another
+        writer has it.
+        """
+        try:
             handle = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as problem:
-            raise UpdateFailedError(f"{self.path}: {problem.strerror}.") from None
+            raise UpdateError(
+                f"{self.path}: is no repository ({problem.strerror}); `publish init` begins one."
+            ) from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield

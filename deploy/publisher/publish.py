@@ -57,6 +57,7 @@ def begin(folder: Folder, ring: Ring, now: datetime, days: Mapping[str, int]) ->
     is a repository or a key is missing.
     """
     root = trusted_root(ring)
+    folder.make()
     with folder.alone():
         if folder.timestamp.exists():
             raise UpdateError(f"{folder.path}: is a repository already.")

@@ -1,6 +1,7 @@
 """``python -m deploy publish``: releases into a repository of plain files, and looking after it."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from tuf.api.metadata import Targets
 from deploy.chunks import describe
 from deploy.errors import UpdateError
 from deploy.places import COMPONENTS, Component
-from deploy.publisher.check import Checked, check, expiring
+from deploy.publisher.check import Checked, check, expiring, expiry
 from deploy.publisher.content import About
 from deploy.publisher.folder import Folder, read
 from deploy.publisher.inspection import INSPECT, units_of
@@ -20,6 +21,9 @@ from deploy.publisher.root import parse_root
 from deploy.publisher.signing import to_bytes
 from deploy.publisher.state import METADATA_BYTES, load, trusted_root
 from deploy.publisher.tidy import KEEP_DAYS, tidy
+
+OFFLINE = (Targets.type, *COMPONENTS)
+"""What cron cannot renew, besides the root."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -77,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         "--also",
         action="append",
         default=[],
-        choices=(Targets.type, *COMPONENTS),
+        choices=OFFLINE,
         help="renew this role too, whose key must be at hand",
     )
 
@@ -185,8 +189,13 @@ def _refresh(options: argparse.Namespace, folder: Folder) -> int:
     done = refresh(folder, keys, now(), options.also)
     state = load(folder, keys)
     expires = state.timestamp.signed.expires
+    # On stderr, so that cron's mail comes when somebody has to bring a key, and only then.
+    roles = {"root": state.root.signed, **{each: state.of(each).signed for each in OFFLINE}}
+    due = expiring([expiry(role, signed, now()) for role, signed in roles.items()])
+    for line in due:
+        print(line, file=sys.stderr)
     print(f"{', '.join(done.roles)}: signed anew; the repository holds until {expires:%Y-%m-%d}")
-    return finish(options, {"signed": done.roles, "expires": expires.isoformat()})
+    return finish(options, {"signed": done.roles, "expires": expires.isoformat(), "due": due})
 
 
 def _root(options: argparse.Namespace, folder: Folder) -> int:

@@ -15,6 +15,7 @@ from deploy.publisher.tidy import tidy
 from deploy.release import Release
 from tests.deploy.publisher.client import Client
 from tests.deploy.publisher.repository import Repo, make_repository, some_files
+from tests.deploy.publisher.test_rotation import draft_with, take
 
 
 @pytest.fixture
@@ -60,8 +61,6 @@ def test_a_repository_in_order(repo: Repo):
 
 
 def test_a_repository_with_a_newer_root(repo: Repo):
-    from tests.deploy.publisher.test_rotation import draft_with, take
-
     take(repo, draft_with(repo, "timestamp", "timestamp-2"))
     assert checked(repo).expiries[0].version == 2
 
@@ -168,8 +167,6 @@ def test_a_client_that_had_begun_finds_what_it_was_promised(repo: Repo):
 
 
 def test_roots_stay_for_ever(repo: Repo):
-    from tests.deploy.publisher.test_rotation import draft_with, take
-
     take(repo, draft_with(repo, "timestamp", "timestamp-2"))
     aged(repo, 4000)
     tidy(repo.folder, repo.ring, datetime.now(UTC), 1)

@@ -205,10 +205,21 @@ def test_a_root_whose_keys_never_meet(tmp_path: Path, capsys: pytest.CaptureFixt
     assert run.client().look(datetime.now(UTC)) == {}
 
 
+def test_cron_says_who_has_to_come_with_a_key(run: Publisher, monkeypatch: pytest.MonkeyPatch):
+    later = datetime.now(UTC) + timedelta(days=340)
+    monkeypatch.setattr("deploy.publisher.publish_command.now", lambda: later)
+    due = run("publish", "refresh", run.repository, keys=run.keys / "online")["due"]
+    assert [line.split()[0] for line in due] == ["targets", "models", "firmware"]
+    assert "`publish refresh --also targets`" in due[0]
+    also = ["--also", "targets", "--also", "models", "--also", "firmware"]
+    assert run("publish", "refresh", run.repository, *also)["due"] == []
+
+
 def test_other_expiries_are_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     run = Publisher(tmp_path, capsys)
     run("keys", "init", run.keys)
     run("publish", "init", run.repository, "--days", "timestamp=3")
+    assert run("publish", "refresh", run.repository)["due"] == []
     checked = run("publish", "check", run.repository)
     left = datetime.fromisoformat(checked["expires"]["timestamp"]) - datetime.now(UTC)
     assert timedelta(days=2) < left <= timedelta(days=3)
@@ -234,6 +245,12 @@ def test_wrong_input_is_one_sentence(run: Publisher, words: list[str], said: str
 def test_a_key_folder_that_is_not_there(run: Publisher):
     refused = run("publish", "refresh", run.repository, keys=run.home / "stick", fails=2)
     assert "there is no such folder of keys" in refused["error"]
+
+
+def test_a_repository_that_is_not_there(run: Publisher):
+    refused = run("publish", "refresh", run.home / "typo", fails=2)
+    assert "is no repository" in refused["error"]
+    assert not (run.home / "typo").exists()
 
 
 def test_keys_are_not_made_over_others(run: Publisher):

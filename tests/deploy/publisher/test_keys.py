@@ -4,6 +4,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from securesystemslib.signer import CryptoSigner
 
 from deploy.errors import UpdateError
 from deploy.publisher.key_files import KeyFolders, make_key, read_public
@@ -68,9 +70,6 @@ def test_a_public_half_of_another_key_is_noticed(tmp_path: Path):
 
 
 def test_an_unencrypted_key_is_refused(tmp_path: Path):
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from securesystemslib.signer import CryptoSigner
-
     make_key("models", tmp_path, given())
     signer = CryptoSigner(Ed25519PrivateKey.generate())
     (tmp_path / "models.pem").write_bytes(signer.private_bytes)
