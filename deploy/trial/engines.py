@@ -6,6 +6,7 @@ way the hash says what plays, which the record ties to what was signed.
 """
 
 import hashlib
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,19 +15,17 @@ import onnxruntime
 
 from deploy.trial.contents import STAGE, STUDIO
 from deploy.trial.files import PLANS
-from deploy.trial.graphs import STAGE_BYTES, read_bounded
 from deploy.trial.limits import Here
 from deploy.trial.presets import preset_files
+from device.kept import KeptNetworks, Store
 from device.preset import Side, read_preset
 from device.sound.blocks.nam import NamBlock
 from device.studio import StudioBundle, read_studio
 from models.manifest import KINDS, model_name
 from models.music2latent.codec import CPU
 from models.music2latent.graphs.cpu import for_cpu
-from models.nam.graph import streaming_onnx
 from models.plan import libraries, open_plans, provide_plan
 from models.plans.cache import BuildSettings, PlanCache, PlanError
-from models.streaming.period import for_period
 
 _SIDES: tuple[Side, ...] = ("a", "b")
 
@@ -38,12 +37,15 @@ def built_engines(folder: Path, here: Here) -> dict[str, str]:
     builds none that gives the golden sound, ``ModelError`` for a model that does not load.
     """
     engines: dict[str, str] = {}
-    if (folder / STAGE).exists():
-        content = read_bounded(folder / STAGE, STAGE_BYTES)
-        engines[_streaming(STAGE, here)] = _prepared(content, here.period_frames)
+    with tempfile.TemporaryDirectory() as kept:
+        # What the pedal lays out for its loop, which is what ONNX Runtime is given in the end.
+        networks = KeptNetworks(Store(Path(kept)), make=True)
+        if (folder / STAGE).exists():
+            graph = networks.stage(folder / STAGE, here.period_frames)
+            engines[_streaming(STAGE, here)] = hashlib.sha256(graph).hexdigest()
+        engines.update(_captures(folder, networks, here))
     if (folder / STUDIO).exists():
         engines.update(_studio(read_studio(folder / STUDIO), folder / PLANS))
-    engines.update(_captures(folder, here))
     return engines
 
 
@@ -77,35 +79,40 @@ def bundle_provider() -> str:
 def _for_provider(content: bytes) -> str:
     """What ONNX Runtime is given: on a processor, the graph as it is rewritten for it."""
     if bundle_provider() == CPU:
-        return _hash(for_cpu(onnx.load_model_from_string(content)))
+        graph = for_cpu(onnx.load_model_from_string(content))
+        content = graph.SerializeToString(deterministic=True)
     return hashlib.sha256(content).hexdigest()
 
 
-def _captures(folder: Path, here: Here) -> Mapping[str, str]:
-    """The graph of every capture that a preset plays, at the size that it asks for."""
+def _captures(folder: Path, networks: KeptNetworks, here: Here) -> Mapping[str, str]:
+    """The graph of every capture that a preset plays, at the size that it asks for.
+
+    Two captures of one architecture play as one graph.
+    """
     engines = {}
     for file in preset_files(folder):
-        preset = read_preset(file)
-        for side in _SIDES:
-            for index, block in enumerate(preset.chain(side, here.dbu).blocks):
-                if isinstance(block, NamBlock):
-                    name = f"{file.relative_to(folder)} tone.{side}.chain[{index}]"
-                    graph = streaming_onnx(block.capture)
-                    engines[_streaming(name, here)] = _prepared(graph, here.period_frames)
+        preset = read_preset(file, networks=networks)
+        captures = {
+            f"tone.{side}.chain[{index}]": block.capture
+            for side in _SIDES
+            for index, block in enumerate(preset.chain(side, here.dbu).blocks)
+            if isinstance(block, NamBlock)
+        }
+        name = str(file.relative_to(folder))
+        for place, capture in captures.items():
+            graph = capture.alone(here.period_frames)
+            engines[_streaming(f"{name} {place}", here)] = hashlib.sha256(graph).hexdigest()
+        if len(captures) == 2:
+            both = list(captures.values())
+            joined = both[0].beside(both[1], here.period_frames)
+            if joined is not None:
+                where = _streaming(f"{name} {' and '.join(captures)}", here)
+                engines[where] = hashlib.sha256(joined).hexdigest()
     return engines
 
 
 def _streaming(name: str, here: Here) -> str:
     return f"{name} on {runtime(CPU)}, {here.period_frames} frames"
-
-
-def _prepared(content: bytes, period_frames: int) -> str:
-    """The graph that ``models.runtime`` gives to ONNX Runtime, before a pair's colour is in it."""
-    return _hash(for_period(onnx.load_model_from_string(content), period_frames))
-
-
-def _hash(graph: onnx.ModelProto) -> str:
-    return hashlib.sha256(graph.SerializeToString(deterministic=True)).hexdigest()
 
 
 def runtime(provider: str) -> str:

@@ -9,7 +9,6 @@ import numpy as np
 from deploy.trial import sounds
 from deploy.trial.contents import STAGE, STUDIO
 from deploy.trial.limits import Here, Limits
-from deploy.trial.network import stage_network
 from deploy.trial.presets import preset_files
 from deploy.trial.verdict import Figures, RefusedError
 from device.config import bundled_presets
@@ -26,7 +25,6 @@ from models.errors import PurgaError
 from models.units import Audio
 
 PLACES = (0.0, 0.5, 1.0)
-_TIMED_PERIODS = 600
 _REMEDY = "publish it with other levels"
 _NOWHERE = Path("/nonexistent/studio.sock")
 
@@ -43,6 +41,10 @@ class WithoutEngine:
         """``bundle`` tells when its sound would be due, and finds directions."""
         self.network = bundle
         self._timing = timing_of(USUAL if bundle is None else bundle.settings, rate_hz)
+
+    def change(self, preset: Preset, cache: Path | None) -> Change | None:
+        """See ``StudioSource``."""
+        return None if self.network is None else self.network.change(preset, cache)
 
     def engine(self, stand_in: MorphEngine, change: Change | None = None) -> Studio:
         """See ``StudioSource``."""
@@ -81,10 +83,11 @@ def try_presets(folder: Path, limits: Limits, here: Here) -> Figures:
     for file in files:
         tried = _Tried(file, _name(file, folder), slot, limits, here)
         try:
+            # First, because what is slow would be played for long.
+            slowest = max(slowest, tried.check_time(_present(file, folder, here)))
             over = [level - dry for level in tried.levels()]
             louder, fainter = max([louder, *over]), min([fainter, *over])
             tried.check_levels(over)
-            slowest = max(slowest, tried.check_time(_present(file, folder, here)))
         except RefusedError as problem:
             raise RefusedError(str(problem), {**figures, **problem.figures}) from None
     if files:
@@ -111,7 +114,7 @@ class _Tried:
     """One preset, played."""
 
     def __init__(self, file: Path, name: str, slot: Slot, limits: Limits, here: Here) -> None:
-        self._preset, self._name, self._slot = read_preset(file), name, slot
+        self._preset, self._name, self._slot = read_preset(file, slot.stage), name, slot
         self._limits, self._here = limits, here
 
     def levels(self) -> list[float]:
@@ -165,11 +168,12 @@ class _Tried:
         steps = {"new": _step(_player(self._preset, self._slot, here, heard=False), here)}
         if present is not None:
             try:
-                other = _player(read_preset(present[0]), present[1], here, heard=False)
+                before = read_preset(present[0], present[1].stage)
+                other = _player(before, present[1], here, heard=False)
                 steps["present"] = _step(other, here)
             except PurgaError:
                 pass  # what does not play now is nothing to compare with
-        taken = sounds.p99_s(steps, _TIMED_PERIODS)
+        taken = sounds.p99_s(steps)
         most_s = max(limits.preset_share * here.period_s, limits.slower * taken.get("present", 0.0))
         if taken["new"] > most_s:
             raise RefusedError(
@@ -183,12 +187,9 @@ class _Tried:
 
 def _player(preset: Preset, slot: Slot, here: Here, heard: bool) -> Player:
     """A prepared player; where the studio engine is ``heard`` it computes here and now."""
-    with stage_network(slot.stage):
-        path = playable(
-            preset, here.rate_hz, here.dbu, scenes=False, studio=_studio(slot, here, heard)
-        )
-        player = Player([path])
-        player.prepare(here.rate_hz, here.period_frames)
+    source = _studio(slot, here, heard)
+    player = Player([playable(preset, here.rate_hz, here.dbu, scenes=False, studio=source)])
+    player.prepare(here.rate_hz, here.period_frames)
     return player
 
 

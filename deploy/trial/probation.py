@@ -67,7 +67,8 @@ class Probation:
         """
         self._runtime, self._state = runtime, state
         self._component: Component = component
-        self._slot = slot
+        # As audio names it.
+        self._slot = slot.resolve()
         self._limits = limits
         self._clock = clock
         self._boot = boot or _this_boot
@@ -162,13 +163,16 @@ class Probation:
         """Whether what is heard comes from the slot; firmware is heard whatever plays."""
         if self._firmware:
             return True
-        return bank is not None and self._is_slot(getattr(bank, "slot", ""))
+        return bank is not None and self._is_slot(bank.slot)
 
-    def _is_slot(self, named: object) -> bool:
-        return isinstance(named, str) and bool(named) and Path(named) == self._slot
+    def _is_slot(self, named: str) -> bool:
+        return bool(named) and Path(named) == self._slot
 
     def _rejected(self, bank: BankReport | None) -> str:
-        return ""
+        """Why audio has sent the slot back, or could not use it at all."""
+        if bank is None or self._firmware or not self._is_slot(bank.rejected_slot):
+            return ""
+        return one_line(bank.rejected, self._slot)
 
     def _broken(self, bank: BankReport | None) -> str:
         """The first preset of the slot that cannot be played."""

@@ -13,11 +13,13 @@ from models.units import Audio, gain_from_db, rms_dbfs
 
 WINDOW_S = 0.05
 """Of momentary levels: what an ear hears as one."""
+SHORT_S = 1.5
+"""Of the riff where its beginning says enough."""
 REST_S = 0.3
 """Of silence behind the phrase: what hums or howls by itself does so here."""
 
-_BLOCK, _ROUNDS = 50, 3
-_WARM_UP = 50
+_WARM_UP, _BLOCK, _ROUNDS = 20, 50, 3
+_TIMED_S, _FEWEST_PERIODS, _MOST_PERIODS = 0.5, 40, 600
 
 Step = Callable[[int], None]
 """Plays the period of that number."""
@@ -35,14 +37,17 @@ def guitar(rate_hz: int, seconds: float | None = None) -> Audio:
 def pairs(rate_hz: int) -> Mapping[str, tuple[Audio, Audio]]:
     """Pairs of tones of the riff ``(1, frames)`` at the stage network's level, by name.
 
-    Clean against driven; against dull; against its own negative, of which nothing is left half
-    way; and against nothing at all.
+    Clean against driven, for all of the riff; against dull; against its own negative, of which
+    nothing is left half way; and against nothing at all.
     """
-    clean = np.pad(guitar(rate_hz)[0], (0, round(REST_S * rate_hz)))
-    dull = np.convolve(clean, np.hanning(48) / np.hanning(48).sum())[: clean.size]
-    first = at_level(clean)
+    whole, short = (
+        np.pad(guitar(rate_hz, seconds)[0], (0, round(REST_S * rate_hz)))
+        for seconds in (None, SHORT_S)
+    )
+    dull = np.convolve(short, np.hanning(48) / np.hanning(48).sum())[: short.size]
+    first = at_level(short)
     return {
-        "driven": (first, at_level(np.tanh(40.0 * clean))),
+        "driven": (at_level(whole), at_level(np.tanh(40.0 * whole))),
         "dull": (first, at_level(dull)),
         "negative": (first, np.ascontiguousarray(-first)),
         "silent": (first, np.zeros_like(first)),
@@ -80,25 +85,31 @@ def loudness(sound: Audio, rate_hz: int) -> float:
     return float(loudness_lufs(spectra(np.nan_to_num(sound)), rate_hz))
 
 
-def p99_s(steps: Mapping[str, Step], periods: int) -> dict[str, float]:
+def p99_s(steps: Mapping[str, Step]) -> dict[str, float]:
     """What a period takes of a processor at the 99th percentile, s, each step by its name.
 
     Thread time, which other work on the machine does not lengthen; taken by turns, so that what
-    disturbs one disturbs all; the best of three rounds, because disturbances only add.
+    disturbs one disturbs all; the best of three rounds, because disturbances only add. What is
+    slow is timed for fewer periods.
     """
+    slowest = max(max(_taken_s(step, 0, _WARM_UP)) for step in steps.values())
+    periods = int(min(max(_TIMED_S / slowest, _FEWEST_PERIODS), _MOST_PERIODS))
     best: dict[str, float] = {}
-    for step in steps.values():
-        for index in range(_WARM_UP):
-            step(index)
     for _ in range(_ROUNDS):
-        taken: dict[str, list[int]] = {name: [] for name in steps}
+        taken: dict[str, list[float]] = {name: [] for name in steps}
         for start in range(0, periods, _BLOCK):
             for name, step in steps.items():
-                for index in range(start, min(start + _BLOCK, periods)):
-                    begin = time.thread_time_ns()
-                    step(index)
-                    taken[name].append(time.thread_time_ns() - begin)
+                taken[name] += _taken_s(step, start, min(start + _BLOCK, periods))
         for name, times in taken.items():
-            value = float(np.percentile(times, 99.0)) * 1e-9
+            value = float(np.percentile(times, 99.0))
             best[name] = min(best.get(name, value), value)
     return best
+
+
+def _taken_s(step: Step, start: int, stop: int) -> list[float]:
+    times = []
+    for index in range(start, stop):
+        begin = time.thread_time_ns()
+        step(index)
+        times.append(1e-9 * (time.thread_time_ns() - begin))
+    return times

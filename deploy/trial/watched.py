@@ -28,6 +28,7 @@ NEVER: Mapping[str, str] = {
 }
 """Not one may be counted."""
 
+REJECTED = "banks_rejected"
 PLAYING_STATES = frozenset({"warm-up", "ready", "play", "hot"})
 HEAT = "the module is about to shut down from heat"
 """How the table of states words it."""
@@ -105,6 +106,8 @@ class Watched:
     before: Mapping[str, float] = field(default_factory=dict)
     """What was counted in it."""
     before_hot: bool = False
+    before_rejected: str = ""
+    """Why ``audio`` had sent back what lay in the slot before, as it still says."""
     last: Mapping[str, object] | None = None
     """The latest look: boot, pid, whether it played, engine, and the counters then."""
 
@@ -121,6 +124,7 @@ def begun(release_sha256: str, seen: Seen | None, firmware: bool = False) -> Wat
         before_s=played_s * share,
         before={name: seen.counters.get(name, 0) * share for name in RATES},
         before_hot=seen.state == "hot",
+        before_rejected=seen.rejected,
         last=_look(seen, plays=False),
         boots=1,
     )
@@ -132,12 +136,15 @@ def step(watched: Watched, seen: Seen) -> Watched:
     same_boot = last.get("boot") == seen.boot
     same_process = same_boot and last.get("pid") == seen.pid
     played_before = last.get("plays") is True
-    engine_before = last.get("engine_pid") or 0
+    engine_before = last.get("engine_pid", 0) if same_boot else 0
+    # One that is on its way says nothing; it is compared with the one before.
+    engine_pid = seen.engine_pid or engine_before
     watched = replace(
         watched,
         boots=watched.boots + (not same_boot),
         restarts=watched.restarts + (same_boot and not same_process),
-        rejected=watched.rejected or seen.rejected,
+        rejected=watched.rejected or _rejected(watched, seen, same_process),
+        before_rejected=watched.before_rejected if same_process else "",
         broken=watched.broken or seen.broken,
     )
     plays = seen.plays and not seen.loading
@@ -150,23 +157,32 @@ def step(watched: Watched, seen: Seen) -> Watched:
         watched = _add_up(watched, seen, before, same_process and played_before)
         if seen.cause.startswith(HEAT) and not watched.before_hot:
             watched = replace(watched, overheated=seen.cause)
-        if same_boot and engine_before and seen.engine_pid not in (0, engine_before):
+        if engine_before and engine_pid != engine_before:
             watched = replace(watched, engine_restarts=watched.engine_restarts + 1)
         if seen.engine_pid and seen.engine_nan:
             watched = replace(watched, engine_nan=max(watched.engine_nan, seen.engine_nan))
-    return replace(watched, last=_look(seen, plays))
+    return replace(watched, last={**_look(seen, plays), "engine_pid": engine_pid})
+
+
+def _rejected(watched: Watched, seen: Seen, same_process: bool) -> str:
+    """Why this slot was sent back; not what ``audio`` still says of another release in it."""
+    if not same_process or seen.rejected != watched.before_rejected:
+        return seen.rejected
+    before = (watched.last or {}).get("counters")
+    counted = before if isinstance(before, Mapping) else {}
+    return seen.rejected if _more(seen.counters, counted, REJECTED) else ""
 
 
 def _add_up(watched: Watched, seen: Seen, before: Mapping[str, object], goes_on: bool) -> Watched:
     """What was counted since ``before``; ``goes_on``: this slot has played all the while."""
-    counted = dict(watched.counted)
+    counted = {**dict.fromkeys((*NEVER, *RATES), 0.0), **watched.counted}
     for name in NEVER:
-        counted[name] = counted.get(name, 0.0) + _more(seen.counters, before, name)
+        counted[name] += _more(seen.counters, before, name)
     if not goes_on:
         # What was lost while it started and loaded is no fault; it is measured from here on.
         return replace(watched, counted=counted)
     for name in RATES:
-        counted[name] = counted.get(name, 0.0) + _more(seen.counters, before, name)
+        counted[name] += _more(seen.counters, before, name)
     periods = max(0, _playing(seen.counters) - _playing(before))
     seconds = periods * seen.period_s
     sounding = seen.state is None or seen.state in PLAYING_STATES
@@ -264,7 +280,13 @@ def unpacked(content: bytes) -> Watched | None:
         watched = Watched(**data)
         numbers = (watched.played_s, watched.before_s, watched.fault_s, watched.hot_s)
         mappings = (watched.counted, watched.before, watched.last or {})
-        texts = (watched.release_sha256, watched.rejected, watched.broken, watched.overheated)
+        texts = (
+            watched.release_sha256,
+            watched.rejected,
+            watched.broken,
+            watched.overheated,
+            watched.before_rejected,
+        )
         whole = (watched.restarts, watched.engine_restarts, watched.engine_nan, watched.boots)
         good = (
             all(isinstance(each, int | float) for each in numbers)
@@ -302,7 +324,7 @@ def _count(counters: Mapping[str, object], name: str) -> int:
 
 
 def _look(seen: Seen, plays: bool) -> dict[str, object]:
-    names = ("periods", "absent_periods", "loading_periods", *RATES, *NEVER)
+    names = ("periods", "absent_periods", "loading_periods", REJECTED, *RATES, *NEVER)
     return {
         "boot": seen.boot,
         "pid": seen.pid,

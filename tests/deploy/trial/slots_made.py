@@ -117,17 +117,30 @@ def louder(model: onnx.ModelProto, gain: float) -> None:
 
 def louder_between(model: onnx.ModelProto, gain: float) -> None:
     """Louder half way only: times ``1 + 4p(1 − p)·gain``."""
-    one, four = np.array(1.0, np.float32), np.array(4.0 * gain, np.float32)
+    _between(
+        model,
+        gain,
+        helper.make_node("Add", ["more", "one"], ["factor"]),
+        helper.make_node("Mul", ["made", "factor"], ["given"]),
+    )
+
+
+def hum_between(model: onnx.ModelProto, level: float) -> None:
+    """Plus ``4p(1 − p)·level``, whether anybody plays or not."""
+    _between(model, level, helper.make_node("Add", ["made", "more"], ["given"]))
+
+
+def _between(model: onnx.ModelProto, gain: float, *nodes: onnx.NodeProto) -> None:
+    """Put nodes before the target that read ``more``, which is ``4p(1 − p)·gain``."""
     before_target(
         model,
         helper.make_node("Split", ["source", "three"], ["a.", "b.", "place"], axis=1),
         helper.make_node("Sub", ["one", "place"], ["rest"]),
         helper.make_node("Mul", ["place", "rest"], ["share"]),
         helper.make_node("Mul", ["share", "four"], ["more"]),
-        helper.make_node("Add", ["more", "one"], ["factor"]),
-        helper.make_node("Mul", ["made", "factor"], ["given"]),
-        one=one,
-        four=four,
+        *nodes,
+        one=np.array(1.0, np.float32),
+        four=np.array(4.0 * gain, np.float32),
         three=np.array([1, 1, 1], np.int64),
     )
 
@@ -147,7 +160,7 @@ def nan_between(model: onnx.ModelProto) -> None:
     )
 
 
-def slower(model: onnx.ModelProto, layers: int = 24, width: int = 192) -> None:
+def slower(model: onnx.ModelProto, layers: int = 12, width: int = 160) -> None:
     """Layers that take their time and change nothing that one could hear."""
     generator = np.random.default_rng(3)
     enter = generator.standard_normal((width, 1, 1)).astype(np.float32)

@@ -111,6 +111,11 @@ def _prewarm(model: onnx.ModelProto, value: str) -> None:
     model.metadata_props[0].value = value
 
 
+def _endless_memory(model: onnx.ModelProto) -> None:
+    _size(model, "input", "memory0@1", 2, 1 << 24)
+    _size(model, "output", "memory0", 2, 1 << 24)
+
+
 STAGES: dict[str, tuple[Change, str]] = {
     "external data": (_external, "stage.onnx: keeps the tensor .*external data"),
     "nested external data": (_nested_external, "stage.onnx: keeps the tensor 'w'"),
@@ -169,13 +174,7 @@ STAGES: dict[str, tuple[Change, str]] = {
         lambda model: _rename(model, "output", "memory9", "memory99"),
         "memory9@1' is nobody's memory",
     ),
-    "endless memory": (
-        lambda model: [
-            _size(model, kind, name, 2, 1 << 24)
-            for kind, name in (("input", "memory0@1"), ("output", "memory0"))
-        ],
-        "remembers 134.* bytes",
-    ),
+    "endless memory": (_endless_memory, "remembers 134.* bytes"),
     "endless prewarm": (lambda model: _prewarm(model, "999999999"), "frames to settle"),
     "odd prewarm": (lambda model: _prewarm(model, "-1e9"), "frames to settle"),
     "no colour": (_colourless, "is no stage network"),
