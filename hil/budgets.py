@@ -118,7 +118,6 @@ _TABLE = (
     _yes("intact", _SHOCK, "whole after the drop, by the operator's word", "2 m: bespoke; IEC 60068-2-31 Ec for the method"),
     # ---- power ---------------------------------------------------------------------------------
     Budget("current", _POWER, "largest current", "≤", 4.5, "A", "target: the fuse is 5 A"),
-    Budget("current-off", _POWER, "current while switched off", "≤", 0.01, "A", "target"),
     Budget("restarts-unasked", _POWER, "processes started again unasked", "=", 0.0, "", "target"),
 )  # fmt: skip
 

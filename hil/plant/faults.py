@@ -39,7 +39,19 @@ class PlantFaults:
     latency_jitter_frames: float = 0.0
     stage_late_frames: float = 0.0
     """The stage engine is later than it says."""
+    studio_late_frames: float = 0.0
+    level_db: float = 0.0
     knob_later_s: float = 0.0
+    says_bypass: bool = False
+    """Status is wrong about the relay."""
+    restarts: int = 0
+    """Processes that died by themselves."""
+    update_xruns: int = 0
+    damp_kills: bool = False
+    """Damp air takes the interface away."""
+    adc_reads_zero: bool = False
+    """A dead converter is taken for position 0."""
+    adc_unsaid: bool = False
     plays_wet_when_cold: bool = False
     """The relay is energised without the firmware's asking for the temperature."""
     dew_ignored: bool = False

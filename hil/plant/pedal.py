@@ -89,15 +89,19 @@ class FastPedal:
         f = self._faults
         if what == "adc dead":
             f.adc_dead = on
-            self.knob_lost = on
+            self.knob_lost = on and not f.adc_unsaid
+            if on and f.adc_reads_zero:
+                self.position = 0.0
         elif what == "heater stuck":
             f.heater_stuck = on
         elif what == "load":
             f.xruns_per_s = f.xruns_under_load_per_s if on else 0.0
         elif on and {"disk full": f.full_disk_kills, "clock jump": f.clock_jump_kills}.get(what):
             self.kill(now_s)
-        elif what == "update" and on and f.update_stops_sound:
-            self._down_until_s = now_s + self._parameters.restart_s
+        elif what == "update" and on:
+            self.xruns += f.update_xruns
+            if f.update_stops_sound:
+                self._down_until_s = now_s + self._parameters.restart_s
 
     # -- time -------------------------------------------------------------------------------------
 
@@ -118,6 +122,8 @@ class FastPedal:
         if self._states is None:
             self._states = States()
         audio = self._audio(now_s, boot.running_s)
+        if self._faults.damp_kills and humidity_percent > 80.0 and audio != "dead":
+            audio = "absent"
         self._temperatures = self._read(readings, air_c, humidity_percent)
         decision = self._states.step(Inputs(now_s, self._temperatures, audio, frozenset()))
         if decision.state != self._state:
@@ -177,7 +183,7 @@ class FastPedal:
             "control": {
                 "state": "off" if decision is None else decision.state,
                 "cause": "" if decision is None else decision.cause,
-                "relay": self.relay,
+                "relay": self.relay and not self._faults.says_bypass,
                 "heater": self.heater,
                 "ceiling": "crossfade" if decision is None else decision.ceiling,
                 "engine": decision is not None and decision.engine,
@@ -188,7 +194,7 @@ class FastPedal:
                     "hottest_c": None if temperatures is None else temperatures.hottest_c,
                     "surface_c": None if temperatures is None else temperatures.surface_c,
                 },
-                "restarts": self.restarts,
+                "restarts": self.restarts + self._faults.restarts,
             },
         }
 
@@ -215,7 +221,8 @@ class FastPedal:
             late += f.stage_late_frames if self.engine_heard != "crossfade" else 0.0
             if self.engine == "studio":
                 wave = np.tanh(3.0 * wave)
-        return heard + shifted(wave, late, length)
+                late += f.studio_late_frames
+        return heard + 10.0 ** (f.level_db / 20.0) * shifted(wave, late, length)
 
     def _positions(self, now_s: float, frames: int) -> Signal:
         """The knob through ``frames`` that begin at ``now_s``."""

@@ -29,6 +29,7 @@ def key_on(rig: Rig, at: str, *, cold: bool) -> None:
     """Switch the pedal on and time it to dry and to processed sound, listening all the time."""
     product = rig.bench.product
     rig.bench.supply.set(product.volts, product.limit_a)
+    rig.bench.clock.sleep(1.0)
     passes = rig.heard() == "relay"
     rig.check("off-passes", passes, at)
     rig.mark("key on")

@@ -122,9 +122,9 @@ def _converter_dead(rig: Rig) -> None:
 
 def _borne(rig: Rig, what: str, at: str = "") -> None:
     """Something that must not be heard at all."""
+    before = rig.status().get("xruns")
     if not rig.bench.unit.inject(what, True):
         return _skipped(rig, what)
-    before = rig.status().get("xruns")
     silent = 0
     for _ in range(10):
         rig.bench.clock.sleep(0.5)
