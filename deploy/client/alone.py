@@ -10,11 +10,15 @@ from deploy.errors import UpdateError, UpdateFailedError
 from deploy.places import USER, Places
 
 
+class BusyError(UpdateFailedError):
+    """Another update is running."""
+
+
 @contextmanager
 def alone(places: Places) -> Iterator[None]:
     """Hold the update's lock; the end of the process, however it comes, gives it back.
 
-    Raises ``UpdateFailedError`` where another update runs, ``UpdateError`` where one may not.
+    Raises ``BusyError`` where another update runs, ``UpdateError`` where one may not.
     """
     try:
         places.root.mkdir(parents=True, exist_ok=True)
@@ -28,13 +32,14 @@ def alone(places: Places) -> Iterator[None]:
             f"{places.root}: cannot be written ({problem.strerror}); check the disk."
         ) from None
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyError(
+                f"{places.root}: another update is running; wait until it has ended, or end it: "
+                "sudo systemctl stop purga-update."
+            ) from None
         yield
-    except BlockingIOError:
-        raise UpdateFailedError(
-            f"{places.root}: another update is running; wait until it has ended, or see: "
-            "python -m deploy status."
-        ) from None
     finally:
         os.close(handle)
 

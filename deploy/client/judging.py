@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from deploy.client.clock import Clock
 from deploy.client.floors import FloorsFile
 from deploy.client.journal import Journal, about
 from deploy.client.seams import Trial
@@ -13,7 +12,6 @@ from deploy.release import Release, parse_release
 from deploy.slots import Slots, SlotState
 
 RELEASE = "release.json"
-LOOK_S = 1.0
 
 
 class Judging:
@@ -25,13 +23,11 @@ class Judging:
         trials: Mapping[Component, Trial],
         floors: FloorsFile,
         journal: Journal,
-        clock: Clock,
     ) -> None:
         self._slots = slots
         self._trials = trials
         self._floors = floors
         self._journal = journal
-        self._clock = clock
 
     def prepare(self, component: Component) -> SlotState:
         """Inspect, build and self-test the ready slot; returns it, fit to be activated.
@@ -64,18 +60,12 @@ class Judging:
         self._reject(component, verdict.why, names)
         raise UpdateError(f"{what} is refused, its self-test failed: {verdict.why}")
 
-    def judge(self, component: Component, active: SlotState, watch_s: float) -> bool:
-        """Whether the active slot has proven itself; waits for that for ``watch_s`` at the most.
+    def judge(self, component: Component, active: SlotState) -> bool:
+        """Whether the active slot has proven itself by now.
 
         One that went wrong is rolled back: ``UpdateError``.
         """
-        began = self._clock.monotonic()
         verdict = self._trials[component].look(active)
-        while (verdict is None or (not verdict.ok and verdict.again)) and (
-            self._clock.monotonic() - began < watch_s
-        ):
-            self._clock.sleep(LOOK_S)
-            verdict = self._trials[component].look(active)
         if verdict is None or (not verdict.ok and verdict.again):
             return False
         names = about(component, active)

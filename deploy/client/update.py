@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from deploy.client.alone import alone
+from deploy.client.alone import BusyError, alone
 from deploy.client.clock import Clock, SystemClock
 from deploy.client.filling import Chosen, Filling
 from deploy.client.floors import FloorsFile
@@ -29,6 +29,7 @@ from deploy.places import COMPONENTS, Component, Places
 from deploy.slots import Slots
 from deploy.slots.disk import sync_below
 
+LOOK_S = 1.0
 ORDER: tuple[Component, ...] = ("firmware", "models")
 """Models may need the newer firmware, never the other way round."""
 
@@ -75,10 +76,10 @@ def update(
     """Bring the components up to date as far as it goes now, and judge what is on trial.
 
     ``source`` is closed at the end; None fetches nothing and goes on with what is here. ``trials``
-    has one for each component. ``components`` are those to update, all of the settings' by
-    default; trials are judged for all. ``asked`` is false for the timer's runs: the settings may
-    keep those off the network. A slot on trial is watched for ``watch_s`` seconds at the most,
-    and looked at once in any case. ``say`` gets a line for each thing that happens.
+    has one for each component. ``components`` are those to update, the settings' by default;
+    trials are judged for all. ``asked`` is false for the timer's runs: the settings may keep those
+    off the network. A slot on trial is looked at once, and then for ``watch_s`` seconds at the
+    most, in which others may roll back or update. ``say`` gets a line for each thing that happens.
 
     Returns an ``Outcome``. Raises ``UpdateError`` for what is refused: the repository, a release,
     or one that went wrong while playing and was rolled back. Raises ``UpdateFailedError`` for what
@@ -87,24 +88,34 @@ def update(
     sentence behind it. The active slot is never touched except by an activation, a proof or a roll
     back.
     """
+    clock = clock or SystemClock()
     with alone(places):
         run = _Run(
             places,
             source,
             settings,
             trials,
-            ORDER if components is None else tuple(components),
+            settings.components if components is None else components,
             asked,
-            watch_s,
-            clock or SystemClock(),
+            clock,
             limits or Limits(),
             say,
         )
         try:
-            return run.go()
+            run.go()
         finally:
             if source is not None:
                 source.close()
+    began = clock.monotonic()
+    while run.on_trial() is not None and clock.monotonic() - began < watch_s:
+        clock.sleep(LOOK_S)
+        # In between anybody may roll back, or bring a stick.
+        try:
+            with alone(places):
+                run.judge_all()
+        except BusyError:
+            break
+    return run.outcome()
 
 
 class _Run:
@@ -118,7 +129,6 @@ class _Run:
         trials: Mapping[Component, Trial],
         components: Sequence[Component],
         asked: bool,
-        watch_s: float,
         clock: Clock,
         limits: Limits,
         say: Callable[[str], None],
@@ -127,35 +137,31 @@ class _Run:
         self._source = source
         self._settings = settings
         self._trials = trials
-        self._components = [
-            each for each in ORDER if each in components and each in settings.components
-        ]
+        self._components = [each for each in ORDER if each in components]
         self._clock = clock
-        self._watch_s = watch_s
         self._may_ask = asked or (settings.automatic and settings.budget_mb_per_month > 0)
         self._slots: dict[Component, Slots] = {
             each: Slots(places.slots(each), each) for each in COMPONENTS
         }
         self._journal = Journal(places, clock, say)
         self._floors = FloorsFile(places.floors)
-        self._judging = Judging(self._slots, trials, self._floors, self._journal, clock)
+        self._judging = Judging(self._slots, trials, self._floors, self._journal)
         self._filling = Filling(places, self._slots, trials, self._journal, limits)
         self._steps: dict[Component, Step] = {}
         self._problems: list[UpdateError] = []
         self._has_asked = False
 
-    def go(self) -> Outcome:
-        """Everything, in order."""
+    def go(self) -> None:
+        """Everything but waiting."""
         self._start()
-        for component in ORDER:
-            self._judge(component, 0.0)
+        self.judge_all()
         try:
             self._advance()
         except UpdateError as problem:
             self._problems.append(problem)
-        on_trial = self._on_trial()
-        if on_trial is not None and self._watch_s > 0:
-            self._judge(on_trial, self._watch_s)
+
+    def outcome(self) -> Outcome:
+        """How each component is. Raises what went wrong."""
         self._conclude()
         return Outcome(tuple(self._steps[each] for each in ORDER if each in self._steps))
 
@@ -175,27 +181,31 @@ class _Run:
                 self._journal.note("floors", self._floors.problem)
             self._floors.change(versions=good)
 
-    def _judge(self, component: Component, watch_s: float) -> None:
-        """Look at a slot on trial."""
-        active = self._slots[component].active
-        if active is None or active.state != "trial":
-            return
-        try:
-            proven = self._judging.judge(component, active, watch_s)
-        except UpdateError as problem:
-            self._problems.append(problem)
-            return
-        if proven:
-            said = f"{component}: release {active.version} has proven itself."
-            self._steps[component] = Step(component, "good", active.version, said)
-        else:
-            said = f"{component}: release {active.version} plays and is being watched."
-            self._steps[component] = Step(component, "trial", active.version, said)
+    def judge_all(self) -> None:
+        """Look at what is on trial, once."""
+        for component in ORDER:
+            active = self._slots[component].active
+            if active is None or active.state != "trial":
+                # A trial that somebody else has ended meanwhile.
+                if (step := self._steps.get(component)) is not None and step.state == "trial":
+                    del self._steps[component]
+                continue
+            try:
+                proven = self._judging.judge(component, active)
+            except UpdateError as problem:
+                self._problems.append(problem)
+                continue
+            if not proven and component in self._steps:
+                continue
+            state: Literal["good", "trial"] = "good" if proven else "trial"
+            how = "has proven itself" if proven else "is active and being watched"
+            said = f"{component}: release {active.version} {how}."
+            self._steps[component] = Step(component, state, active.version, said)
 
     def _advance(self) -> None:
         """Fetch and try what is newer."""
         source = self._source if self._may_ask else None
-        if source is None or not self._components or self._on_trial() is not None:
+        if source is None or not self._components or self.on_trial() is not None:
             self._go_on_with_what_is_here()
             return
         repository = Repository(self._places, source, self._floors, self._clock)
@@ -212,7 +222,7 @@ class _Run:
         if everything := set(self._components) >= set(self._settings.components):
             self._filling.tidy(chosen)
         for each in chosen:
-            if self._on_trial() is not None:
+            if self.on_trial() is not None:
                 self._steps[each.component] = self._waiting(each.component)
                 continue
             try:
@@ -264,7 +274,7 @@ class _Run:
         """Try a slot that was assembled before this run; whether there was one."""
         for component in self._components:
             inactive = self._slots[component].inactive
-            if self._on_trial() is None and inactive.state == "ready":
+            if self.on_trial() is None and inactive.state == "ready":
                 self._try(component)
                 return True
         return False
@@ -290,7 +300,8 @@ class _Run:
         said = f"{component}: what is newer waits until the other trial has ended."
         return Step(component, "waiting", None if active is None else active.version, said)
 
-    def _on_trial(self) -> Component | None:
+    def on_trial(self) -> Component | None:
+        """The component whose active slot has not proven itself yet."""
         for component, slots in self._slots.items():
             active = slots.active
             if active is not None and active.state == "trial":
@@ -311,7 +322,7 @@ class _Run:
                 self._steps[component] = self._unchanged(component)
 
     def _unchanged(self, component: Component) -> Step:
-        if not self._has_asked and self._on_trial() is not None:
+        if not self._has_asked and self.on_trial() is not None:
             return self._waiting(component)
         active = self._slots[component].active
         version = None if active is None else active.version

@@ -112,6 +112,40 @@ def test_waits_for_a_verdict_as_long_as_it_may(pedal: Pedal, stick: FolderSource
     assert states(pedal.update(stick, watch_s=30.0))["models"] == "good"
 
 
+def test_while_it_watches_anybody_may_roll_back(
+    pedal: Pedal, stick: FolderSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = pedal.clock.sleep
+
+    def sleep(seconds: float) -> None:
+        real(seconds)
+        if pedal.clock.passed_s == 5.0:
+            roll_back(pedal.places, None, pedal.clock)
+            pedal.trials["models"].verdict = BAD
+
+    monkeypatch.setattr(pedal.clock, "sleep", sleep)
+    assert states(pedal.update(stick, watch_s=30.0))["models"] == "current"
+    assert pedal.clock.passed_s == 5.0
+    assert pedal.playing() is None
+
+
+def test_it_stops_watching_where_somebody_else_updates(
+    pedal: Pedal, stick: FolderSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = pedal.clock.sleep
+
+    def sleep(seconds: float) -> None:
+        real(seconds)
+        if pedal.clock.passed_s == 5.0:
+            busy.__enter__()
+
+    busy = alone(pedal.places)
+    monkeypatch.setattr(pedal.clock, "sleep", sleep)
+    assert states(pedal.update(stick, watch_s=30.0))["models"] == "trial"
+    assert pedal.clock.passed_s == 5.0
+    busy.__exit__(None, None, None)
+
+
 def test_the_store_keeps_nothing_that_is_in_a_slot(pedal: Pedal, stick: FolderSource) -> None:
     pedal.update(stick)
     assert not [path for path in pedal.places.store.rglob("*") if path.is_file()]
