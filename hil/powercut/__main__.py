@@ -12,10 +12,12 @@ from hil.powercut.campaign import KERNELS, Campaign, Tally
 from hil.powercut.disk import Rig, why_not
 from hil.powercut.slots import SlotsSubject
 from hil.powercut.subject import Subject
+from hil.powercut.update import UpdateSubject
 from models.errors import PurgaError
 
 SUBJECTS: Mapping[str, Callable[[], Subject]] = MappingProxyType(
     {
+        "update": UpdateSubject,
         "slots": SlotsSubject,
         "in-place": lambda: naive.Writer(naive.in_place, promises=False),
         "renamed": lambda: naive.Writer(naive.renamed, promises=False),
@@ -33,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--subject",
         choices=tuple(SUBJECTS),
-        default="slots",
+        default="update",
         help="what is cut; in-place and renamed are wrong on purpose, to be caught",
     )
     parser.add_argument("--cuts", type=int, default=200, metavar="N", help="at random moments")

@@ -165,7 +165,7 @@ class Campaign:
 
     def _found(self, image: Path, step: int) -> list[Fault]:
         try:
-            with self._rig.mounted(image, "cut") as folder:
+            with self._rig.mounted(image, found=True) as folder:
                 return _asked(lambda: self._subject.check(folder, step))
         except PowerCutError as error:
             return [Fault("unbootable", str(error))]

@@ -55,7 +55,7 @@ class Rig:
     """
 
     def __init__(self, options: Sequence[str] = (), size_mb: int = 96) -> None:
-        self._options = ",".join(options)
+        self._options = tuple(options)
         self._size_mb = size_mb
         self._folder = Path(tempfile.mkdtemp(prefix="powercut-"))
         self._mounted: list[Path] = []
@@ -111,13 +111,15 @@ class Rig:
         _run("mkfs.ext4", "-q", "-F", "-m", "0", "-E", extended, self.clean)
 
     @contextmanager
-    def mounted(self, image: Path, point: str = "disk") -> Iterator[Path]:
-        """An image, mounted; as after a power cut the journal is replayed.
+    def mounted(self, image: Path, found: bool = False) -> Iterator[Path]:
+        """An image, mounted; ``found`` after a power cut, its journal is replayed.
 
         Raises ``PowerCutError`` where it does not mount.
         """
-        folder = self._folder / point
-        mount_image(image, folder, "ext4", self._options)
+        folder = self._folder / ("cut" if found else "disk")
+        # Nobody cuts a found one again, so its writes need not be pressed through every layer.
+        quicker = ("barrier=0",) if found else ()
+        mount_image(image, folder, "ext4", ",".join((*self._options, *quicker)))
         self._mounted.append(folder)
         try:
             yield folder
