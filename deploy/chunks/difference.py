@@ -59,7 +59,7 @@ def difference(base: bytes, new: bytes) -> bytes | None:
     if max(len(base), len(new)) <= FRAME_BYTES and (
         _judged(patch) > _WORSE * len(_frame(base, new, _JUDGE_LEVEL))
     ):
-        patch = min(patch, _as_frame(base, new), key=stored_bytes)
+        patch = min(patch, as_frame(base, new), key=stored_bytes)
     if _judged(patch) > PAYS * _judged(new):
         return None
     if apply(base, patch, len(new)) != new:  # a mistake here would be found on every pedal
@@ -154,7 +154,8 @@ def _payload(code: int, pieces: Sequence[_Piece]) -> bytes | None:
     return CODES[code].encode(b"".join(piece.older or b"" for piece in pieces), newer)
 
 
-def _as_frame(base: bytes, new: bytes) -> bytes:
+def as_frame(base: bytes, new: bytes) -> bytes:
+    """A patch that is one zstd frame with ``base`` for a dictionary (``zstd --patch-from``)."""
     frame = _frame(base, new, LEVEL)
     return HEADER.pack(FRAME_MAGIC, len(base), len(new)) + number(len(frame)) + frame
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from deploy.chunks import apply, difference
 from deploy.chunks.alignment import alignments
 from deploy.chunks.codes import CODES
-from deploy.chunks.difference import _as_frame, _by_stretches, stored_bytes
+from deploy.chunks.difference import _by_stretches, as_frame, stored_bytes
 from deploy.chunks.patch import (
     COPY,
     FRAME_MAGIC,
@@ -60,7 +60,7 @@ def test_every_patch_gives_its_file(pair: tuple[bytes, bytes]) -> None:
         assert [each.start for each in stretches[1:]] == [each.end for each in stretches[:-1]]
         assert (stretches[0].start, stretches[-1].end) == (0, len(new))
         assert apply(base, _by_stretches(base, new, stretches), len(new)) == new
-    assert apply(base, _as_frame(base, new), len(new)) == new
+    assert apply(base, as_frame(base, new), len(new)) == new
     found = difference(base, new)
     if found is not None:
         assert apply(base, found, len(new)) == new
@@ -139,7 +139,7 @@ NEW = BASE[:1000] + b"a new bar" + BASE[900:2000] + bytes(400) + BASE[2000:]
 def test_a_damaged_patch_is_refused_or_still_a_file_of_its_size(
     form: int, data: st.DataObject
 ) -> None:
-    made = (_by_stretches(BASE, NEW, alignments(BASE, NEW)[0]), _as_frame(BASE, NEW))[form]
+    made = (_by_stretches(BASE, NEW, alignments(BASE, NEW)[0]), as_frame(BASE, NEW))[form]
     patch = bytearray(made)
     for _ in range(data.draw(st.integers(1, 5))):
         at = data.draw(st.integers(0, len(patch) - 1))

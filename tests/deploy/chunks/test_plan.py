@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from deploy.chunks.assembly import assemble
-from deploy.chunks.planning import Base, plan
+from deploy.chunks.planning import Base, Change, Pieces, plan
 from deploy.chunks.store import Store, place
 from deploy.errors import UpdateError, UpdateFailedError
 from deploy.release import Release
@@ -147,6 +147,70 @@ def test_a_release_that_lies_of_a_file_is_refused(store: Store, slot: Path) -> N
     with pytest.raises(UpdateError, match=r"stage\.onnx: what its chunks make is another file"):
         assemble(plan(liar, store, []), store, slot)
     assert not any(slot.iterdir())
+
+
+def test_a_difference_that_lies_is_refused(store: Store, slot: Path, tmp_path: Path) -> None:
+    older = {"stage.onnx": FILES["stage.onnx"]}
+    newer = {"stage.onnx": FILES["stage.onnx"][:-1] + b"!"}
+    base = slot_of(tmp_path / "a", older)
+    release, frames = release_of(newer, [older])
+    (file,) = release.files
+    (honest,) = file.differences
+    to_another, more = release_of({"stage.onnx": FILES["stage.onnx"][:-1] + b"?"}, [older])
+    lies = {
+        "is another one than the release says": honest.model_copy(update={"sha256": "0" * 64}),
+        "what its chunks make is another file": to_another.files[0].differences[0],
+    }
+    for words, difference in lies.items():
+        lying = file.model_copy(update={"differences": (difference,)})
+        liar = release.model_copy(update={"files": (lying,)})
+        found = plan(liar, store, [base])
+        fetch(found, {**frames, **more}, store)
+        with pytest.raises(UpdateError, match=words):
+            assemble(found, store, slot)
+        assert not any(slot.iterdir())
+        plainly = plan(liar, store, [base], differences=False)
+        assert isinstance(plainly.ways[0], Pieces)
+        fetch(plainly, frames, store)
+        assemble(plainly, store, slot)
+        assert held(slot) == newer
+        (slot / "stage.onnx").unlink()
+        store.keep_only(())
+
+
+def test_a_difference_from_no_file_at_hand_is_not_used(store: Store, tmp_path: Path) -> None:
+    older = {"stage.onnx": noise(150_000, 4) + bytes(150_000)}
+    newer = {"stage.onnx": bytes(150_000) + older["stage.onnx"][:150_000]}
+    base = slot_of(tmp_path / "a", older)
+    release, _frames = release_of(newer, [older])
+    (file,) = release.files
+    assert isinstance(plan(release, store, [base]).ways[0], Change)
+    other = file.differences[0].model_copy(update={"base_bytes": 299_999})
+    changed = file.model_copy(update={"differences": (other,)})
+    elsewhere = release.model_copy(update={"files": (changed,)})
+    assert isinstance(plan(elsewhere, store, [base]).ways[0], Pieces)
+    assert isinstance(plan(release, store, []).ways[0], Pieces)
+
+
+def test_a_folder_that_becomes_a_link_is_not_followed(
+    store: Store, slot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, frames = release_of(FILES)
+    fetch(plan(release, store, []), frames, store)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    make = os.mkdir
+
+    def sabotaged(path: str, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        if path == "studio":
+            os.symlink(outside, path, dir_fd=dir_fd)
+        else:
+            make(path, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "mkdir", sabotaged)
+    with pytest.raises(UpdateFailedError):
+        assemble(plan(release, store, []), store, slot)
+    assert not any(outside.iterdir()) and not any(slot.iterdir())
 
 
 @pytest.mark.parametrize(
