@@ -17,6 +17,7 @@ from deploy.trial.contents import STAGE, STUDIO
 from deploy.trial.files import PLANS
 from deploy.trial.limits import Here
 from deploy.trial.presets import preset_files
+from deploy.trial.verdict import RefusedError
 from device.kept import KeptNetworks, Store
 from device.preset import Side, read_preset
 from device.sound.blocks.nam import NamBlock
@@ -24,7 +25,7 @@ from device.studio import StudioBundle, read_studio
 from models.manifest import KINDS, model_name
 from models.music2latent.codec import CPU
 from models.music2latent.graphs.cpu import for_cpu
-from models.plan import libraries, open_plans, provide_plan
+from models.plan import judge, libraries, provide_plan, start_plans
 from models.plans.cache import BuildSettings, PlanCache, PlanError
 
 _SIDES: tuple[Side, ...] = ("a", "b")
@@ -34,7 +35,8 @@ def built_engines(folder: Path, here: Here) -> dict[str, str]:
     """SHA-256 of every engine that will play, by file and by what runs it.
 
     Builds plans into ``folder/plans`` where TensorRT is. Raises ``PlanError`` where it is and
-    builds none that gives the golden sound, ``ModelError`` for a model that does not load.
+    builds none, ``RefusedError`` where what it builds does not give the golden sound,
+    ``ModelError`` for a model that does not load.
     """
     engines: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as kept:
@@ -63,11 +65,27 @@ def _studio(studio: StudioBundle, folder: Path) -> Mapping[str, str]:
         }
     plans = PlanCache(folder)
     built = {kind: provide_plan(bundle, kind, precision, plans, BuildSettings()) for kind in KINDS}
-    # Judged once here: the process that plays may not write into the slot.
-    codec = open_plans(bundle, precision, plans)
-    codec.close()
     where = f"TensorRT {trt.__version__}"
+    _judge(studio, plans, where)
     return {f"{names[kind]} on {where}": built[kind].plan.sha256 for kind in KINDS}
+
+
+def _judge(studio: StudioBundle, plans: PlanCache, where: str) -> None:
+    """Hold the plans against the golden pair, and keep the verdict beside them.
+
+    The process that plays reads it there; it may not write into the slot.
+    """
+    bundle, precision = studio.bundle, studio.precision
+    codec, found = start_plans(bundle, precision, plans)
+    try:
+        verdict = judge(codec, bundle, precision)
+    finally:
+        codec.close()
+    plans.write_verdict(verdict, bundle.sha256, precision, *found)
+    if verdict.problems:
+        raise RefusedError(
+            f"{STUDIO}: does not give its golden sound on {where}: {verdict.problems[0]}"
+        )
 
 
 def bundle_provider() -> str:

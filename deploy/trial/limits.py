@@ -19,9 +19,10 @@ class Limits:
     memory_bytes: int = 3 << 30
     """Of the child: the full-size bundle with all its precisions takes a third of it, and the
     smallest module has 8 GB that also play."""
-    cpu_s: int = 2400
-    """Of all its threads: 64 presets whose ways must be found take half of it on a slow module."""
-    wall_s: float = 7200.0
+    cpu_s: int = 14_400
+    """Of all its threads: a preset whose way must be found takes up to a minute of a slow module,
+    and there may be 64. What was found is kept, so that the next trial is shorter."""
+    wall_s: float = 14_400.0
     """It runs when everything else rests, so it may take long; it may not take for ever."""
     build_s: float = 7200.0
     """Building plans takes minutes on an Orin; then the release is kept for another time."""
