@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from deploy.chunks.assembly import assemble
+from deploy.chunks.describing import describe
 from deploy.chunks.planning import Base, Change, Pieces, plan
 from deploy.chunks.store import Store, place
 from deploy.errors import UpdateError, UpdateFailedError
@@ -190,6 +191,16 @@ def test_a_difference_from_no_file_at_hand_is_not_used(store: Store, tmp_path: P
     elsewhere = release.model_copy(update={"files": (changed,)})
     assert isinstance(plan(elsewhere, store, [base]).ways[0], Pieces)
     assert isinstance(plan(release, store, []).ways[0], Pieces)
+
+
+def test_a_difference_is_named_where_it_saves_something() -> None:
+    long = noise(400_000, 6)
+    edited = long[:7] + b"!" + long[8:]
+    assert len(describe("stage.onnx", edited, bases=[long])[0].differences) == 1
+    # Chunks serve as well: nothing, or a few bytes less.
+    assert describe("stage.onnx", long, bases=[long])[0].differences == ()
+    assert describe("stage.onnx", long[:1000] + b"!", bases=[long[:1000]])[0].differences == ()
+    assert describe("stage.onnx", noise(9000, 8), bases=[noise(9000, 7)])[0].differences == ()
 
 
 def test_a_folder_that_becomes_a_link_is_not_followed(
