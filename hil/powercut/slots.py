@@ -94,9 +94,12 @@ def _firmware(places: Places, step: int) -> list[Fault]:
 
 
 def _plays(slots: Slots, lowest: int) -> list[Fault]:
+    what = slots.component
+    # What plays at boot follows the link before anybody has repaired anything.
+    if not (slots.folder / "active" / "release.json").is_file():
+        return [Fault("unbootable", f"{what}: active leads nowhere before it is repaired")]
     slots.recover()
     active = slots.active
-    what = slots.component
     if active is None:
         return [Fault("unbootable", f"{what}: nothing is active, though release {OLD} was good")]
     version = active.version or 0

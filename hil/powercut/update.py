@@ -159,6 +159,9 @@ def _active(places: Places) -> SlotState | None:
 
 def _plays(places: Places, lowest: int, step: int) -> list[Fault]:
     slots = Slots(places.slots("models"), "models")
+    # What plays at boot follows the link before anybody has repaired anything.
+    if not (slots.folder / "active" / "release.json").is_file():
+        return [Fault("unbootable", "active leads nowhere before it is repaired")]
     slots.recover()
     active = slots.active
     if active is None:
