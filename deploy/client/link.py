@@ -73,6 +73,8 @@ class Link:
                     return
                 raise AgainError(f"{host(url)} sent {got} of {size} bytes")
             except AgainError as again:
+                if size is not None and got >= size:
+                    return  # whatever length was announced: all that is wanted is here
                 if got - before >= self._limits.progress_bytes:
                     failures = 0
                 failures += 1
@@ -166,6 +168,12 @@ class Link:
                 yield kept
         if skip:
             raise AgainError(f"{host(url)} sent less than before")
+        # A head that broke off is one without a length, and its body ends with the connection.
+        framed = {"content-length", "transfer-encoding"} & {
+            name.lower() for name in response.headers
+        }
+        if not framed and (first or self._watchdog.fired):
+            raise AgainError(self._trouble(url, EOFError()))
 
     def _pause(self, url: str, failures: int, again: AgainError) -> None:
         """Wait before the next try."""
@@ -202,6 +210,6 @@ class Link:
             return f"{host(url)} does not answer in time"
         if isinstance(problem, urllib3.exceptions.SSLError):
             return f"{host(url)} cannot show who it is (its certificate, or this device's clock)"
-        if isinstance(problem, urllib3.exceptions.ProtocolError):
+        if isinstance(problem, urllib3.exceptions.ProtocolError | EOFError):
             return f"The link to {host(url)} broke off"
         return f"{host(url)} could not be read ({type(problem).__name__})"

@@ -1,6 +1,9 @@
 """The link: resumes, waits as it is asked to, gives up in time, believes nobody."""
 
 import random
+import socket
+import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -170,8 +173,6 @@ def test_follows_a_few_redirects(client: Client, server: Link) -> None:
 def test_never_hangs(server: Link, spent: Spent, clock: FakeClock, change: object) -> None:
     class Real(FakeClock):
         def monotonic(self) -> float:
-            import time
-
             return time.monotonic()
 
     limits = Limits(
@@ -265,3 +266,26 @@ def test_a_page_is_told_by_its_beginning() -> None:
     assert looks_like_a_page(b"\xef\xbb\xbf \r\n<HTML lang=en>")
     assert not looks_like_a_page(b'{"signed": "<html>"}')
     assert not looks_like_a_page(b"")
+
+
+def test_a_head_that_broke_off_is_no_empty_file(client: Client) -> None:
+    # What a cut in the middle of a head leaves is, for HTTP, a whole head without a length.
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            for _ in range(Limits().tries):
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(4096)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Ty")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(LinkError, match="broke off, 5 times in a row"):
+            fetched(client, f"http://127.0.0.1:{server.getsockname()[1]}/big")
+        thread.join()
+
+
+def test_all_that_is_wanted_is_enough(client: Client, server: Link) -> None:
+    server.faults = [Fault(faults.wrong_length(100))]
+    assert fetched(client, server.url + "big", len(CONTENT)) == CONTENT
