@@ -8,6 +8,7 @@ from typing import Literal
 from hil.virtual.bundles import studio_bundle
 from hil.virtual.captures import write_capture
 from hil.virtual.machine import Job
+from hil.virtual.networks import light_stage
 from hil.virtual.ways import ways
 
 Profile = Literal["ci", "full"]
@@ -108,13 +109,22 @@ def _studio(profile: Profile) -> Job:
         "studio",
         options={"kills": 2 if profile == "ci" else 6},
         etc={
-            "purga/pedal.toml": f'{text}\n[studio]\nbundle = "/job/files/bundle"\n',
+            "purga/pedal.toml": f'{text}\n[studio]\nbundle = "/job/files/bundle"\n{_SLOT}',
             "purga/presets/studio.toml": _STUDIO_PRESET,
         },
-        files={"bundle": studio_bundle(), "cache/paths": ways(_STUDIO_PRESET)},
+        files={
+            "bundle": studio_bundle(),
+            "slot/stage.onnx": light_stage(),
+            "cache/paths": ways(_STUDIO_PRESET),
+        },
         limit_s=900.0,
     )
 
+
+_SLOT = """
+[slots]
+models = "/job/files/slot"
+"""
 
 _STUDIO_PRESET = """
 format = 1
