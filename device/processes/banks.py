@@ -4,7 +4,6 @@ All of it is done by the loader's thread. The link to the slot is followed once 
 slot that cannot be used costs nothing but a line in the journal: what played goes on playing.
 """
 
-import contextlib
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,7 +16,6 @@ from device.processes.bank_report import BankEntry, BankReport, write_bank
 from device.processes.dismantle import dismantle
 from device.processes.journal import Journal
 from device.processes.loading import Candidate, Loaded, studios_of
-from device.processes.pace import Pace
 from device.slots import Slot, follow, identity, read_slot
 from device.sound.playable import Playable
 from device.sound.trial import Trial, Why
@@ -55,15 +53,16 @@ class Banks:
         config: Config,
         journal: Journal,
         clock: Callable[[], int],
-        pace: Pace | None = None,
+        rest: Callable[[], None] = lambda: None,
         status: Callable[[str], None] = lambda text: None,
     ) -> None:
         """``config`` is without a slot; ``clock`` gives nanoseconds of the loop's processing.
 
-        ``status`` is told one line about the bank.
+        ``rest`` is called between two pieces of what cannot be divided; ``status`` is told one
+        line about the bank.
         """
         self._config, self._journal = config, journal
-        self._clock, self._pace, self._status = clock, pace, status
+        self._clock, self._rest, self._status = clock, rest, status
         self._plays = _Bank("", None)
         self._tried: dict[str, _Bank] = {}
         """What was offered and is not known to be left yet, by its identity."""
@@ -173,6 +172,10 @@ class Banks:
             self._report()
         self._take_apart(other, trial)
 
+    def defect(self, problem: Exception) -> None:
+        """Say that something is wrong with us."""
+        self._journal.say(_told(problem), "error")
+
     def _load(self, folder: Path | None, found: str) -> Candidate:
         """Raises ``SlotError``, and whatever is wrong with us."""
         from device.processes.quiet import make_ready, quiet_bank
@@ -180,15 +183,12 @@ class Banks:
         ready = make_ready(self._config, folder)
         if len(ready.problems) > self._plays.problems:
             raise SlotError(next(iter(ready.problems.values())))
-        pace = contextlib.nullcontext() if self._pace is None else self._pace.kept()
-        with pace:
-            bank, problems, files = quiet_bank(self._config, ready)
-            entries = _entries(bank, files, problems)
-            audio = self._config.table.audio
-            trial = Trial(bank, audio.rate_hz, audio.period_frames, self._clock)
-            studios = studios_of(bank)
+        bank, problems, files = quiet_bank(self._config, ready)
+        entries = _entries(bank, files, problems)
+        audio = self._config.table.audio
+        trial = Trial(bank, audio.rate_hz, audio.period_frames, self._clock)
         self._tried[found] = _Bank(found, folder, ready.version, ready.name, entries)
-        candidate = Candidate(trial, studios, len(problems), found)
+        candidate = Candidate(trial, studios_of(bank), len(problems), found)
         if len(problems) > self._plays.problems:
             self._take_apart(self._tried.pop(found), trial)
             raise SlotError(next(iter(problems.values())))
@@ -200,11 +200,7 @@ class Banks:
         """Free it, a piece at a time."""
         things: list[object] = list(trial.other)
         trial.other = ()
-        if self._pace is None:
-            dismantle(things, lambda: None)
-            return
-        with self._pace.kept():
-            dismantle(things, self._pace.rest)
+        dismantle(things, self._rest)
 
     def _studio(self, config: Config) -> "BehindASocket":
         from device.processes.studio_side import BehindASocket

@@ -14,7 +14,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from device.plain import dataclass, field
 from device.processes.pace import Pace
@@ -66,6 +66,9 @@ class Swaps(Protocol):
 
     def left(self, candidate: Candidate) -> None:
         """Its trial is over: what its ``other`` holds is not played any more."""
+
+    def defect(self, problem: Exception) -> None:
+        """Say that one of these raised what it should not have."""
 
     @property
     def rejected(self) -> int:
@@ -174,12 +177,19 @@ class Loader:
             lock_whole_memory()
         if self._swaps is None:
             return
-        if self.pace is not None:
-            go_just_above_ordinary()
+        if self.pace is None:
+            self._serve(self._swaps)
+        go_just_above_ordinary()
+        with self.pace.kept():
+            self._serve(self._swaps)
+
+    def _serve(self, swaps: Swaps) -> NoReturn:
         while True:
-            done = os.eventfd_read(self._wake)
-            for _ in range(done):
-                self._do(self._swaps, *self._asked.popleft())
+            for _ in range(os.eventfd_read(self._wake)):
+                try:
+                    self._do(swaps, *self._asked.popleft())
+                except Exception as problem:  # a defect of ours: the next bank may still be taken
+                    swaps.defect(problem)
                 self._done += 1
 
     def _do(self, swaps: Swaps, what: str, candidate: Candidate | None) -> None:

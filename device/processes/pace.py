@@ -16,6 +16,7 @@ from types import FrameType
 
 BURST_S = 0.0001
 """So much Python at a time; a thirteenth of a period of 64 frames at 48 kHz."""
+_NEVER_NS = 1 << 62
 _PATIENCE_MS = 20
 """After so long the loop does not play, or plays long periods: the thread goes on."""
 
@@ -39,6 +40,7 @@ class Pace:
 
     def rest(self) -> None:
         """Wait for the end of a period. For the thread."""
+        self._until_ns = _NEVER_NS  # what is called here is looked at as well
         self.waiting = True
         if self._poll.poll(_PATIENCE_MS):
             os.eventfd_read(self._event)

@@ -199,7 +199,10 @@ class EffectBlock(Block):
         self._restarted = True
         for instance in (self._sounding, self._waiting):
             self._set(instance)
-            instance.process(silence, rate_hz, buffer_size=period_frames, reset=True)
+            # What is allocated here is touched there, both without Python's lock; then a reset,
+            # which keeps it, is short.
+            for _ in range(2):
+                instance.process(silence, rate_hz, buffer_size=period_frames, reset=True)
             instance.reset()
         self._entry.stop()
         self._fade = Fade(rate_hz, period_frames)
