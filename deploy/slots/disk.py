@@ -55,6 +55,8 @@ def put_though_full(path: Path, content: bytes) -> None:
             raise
         sync_folder(path.parent)
         put(path, content)
+    else:
+        reserve(path.parent)
 
 
 def reserve(folder: Path) -> None:

@@ -25,7 +25,7 @@ from deploy.slots.state import (
     read_book,
     write_book,
 )
-from deploy.slots.whole import release_of
+from deploy.slots.whole import RELEASE, release_of
 
 MOST_BOOTS = 3
 """Boots that a trial slot may take to come alive."""
@@ -120,14 +120,20 @@ class Slots:
         self._release()
 
     def abandon(self) -> None:
-        """Give up filling the inactive slot; it is empty then. The same release may come again."""
-        with self._changing("give up the inactive slot") as book:
-            name = self._inactive(book)
-            if book.slots[name].state in ("writing", "ready"):
-                self._save(book.put(name, replace(book.slots[name], state="writing")))
-                disk.empty_folder(self.folder / name)
-                self._save(book.put(name, Slot()))
-        self._release()
+        """Give up filling the inactive slot; it is empty then. The same release may come again.
+
+        Nothing is written before something is removed: the disk may be full of it.
+        """
+        try:
+            with self._changing("give up the inactive slot") as book:
+                name = self._inactive(book)
+                if book.slots[name].state in ("writing", "ready"):
+                    if disk.remove(self.folder / name / RELEASE):  # half of it is never ready
+                        disk.sync_folder(self.folder / name)
+                    disk.empty_folder(self.folder / name)
+                    self._save(book.put(name, Slot()))
+        finally:
+            self._release()
 
     def reject(self, why: str) -> None:
         """The inactive slot did not stand the test: bad, and its release is not taken again."""
