@@ -19,7 +19,7 @@ REST_S = 0.3
 """Of silence behind the phrase: what hums or howls by itself does so here."""
 
 _WARM_UP, _BLOCK, _ROUNDS = 20, 50, 3
-_TIMED_S, _FEWEST_PERIODS, _MOST_PERIODS = 0.5, 40, 600
+_TIMED_S, _FEWEST_PERIODS, _MOST_PERIODS = 0.3, 40, 600
 
 Step = Callable[[int], None]
 """Plays the period of that number."""
@@ -34,24 +34,32 @@ def guitar(rate_hz: int, seconds: float | None = None) -> Audio:
     return phrase if seconds is None else phrase[:, : round(seconds * rate_hz)]
 
 
-def pairs(rate_hz: int) -> Mapping[str, tuple[Audio, Audio]]:
-    """Pairs of tones of the riff ``(1, frames)`` at the stage network's level, by name.
+def driven(rate_hz: int, seconds: float | None = None) -> tuple[Audio, Audio]:
+    """The riff, or its beginning, clean and driven, at the stage network's level."""
+    clean = _resting(rate_hz, seconds)
+    return at_level(clean), at_level(np.tanh(40.0 * clean))
 
-    Clean against driven, for all of the riff; against dull; against its own negative, of which
-    nothing is left half way; and against nothing at all.
+
+def pairs(rate_hz: int) -> Mapping[str, tuple[Audio, Audio]]:
+    """Pairs of tones of the riff's beginning ``(1, frames)``, at the same level, by name.
+
+    Clean against driven; against dull; against its own negative, of which nothing is left half
+    way; and against nothing at all.
     """
-    whole, short = (
-        np.pad(guitar(rate_hz, seconds)[0], (0, round(REST_S * rate_hz)))
-        for seconds in (None, SHORT_S)
-    )
-    dull = np.convolve(short, np.hanning(48) / np.hanning(48).sum())[: short.size]
-    first = at_level(short)
+    clean = _resting(rate_hz, SHORT_S)
+    dull = np.convolve(clean, np.hanning(48) / np.hanning(48).sum())[: clean.size]
+    first = at_level(clean)
     return {
-        "driven": (at_level(whole), at_level(np.tanh(40.0 * whole))),
+        "driven": driven(rate_hz, SHORT_S),
         "dull": (first, at_level(dull)),
         "negative": (first, np.ascontiguousarray(-first)),
         "silent": (first, np.zeros_like(first)),
     }
+
+
+def _resting(rate_hz: int, seconds: float | None) -> Audio:
+    """The riff and a rest, ``(frames,)``."""
+    return np.pad(guitar(rate_hz, seconds)[0], (0, round(REST_S * rate_hz)))
 
 
 def at_level(sound: Audio) -> Audio:

@@ -16,10 +16,9 @@ from models.stage.model import StageModel
 from models.units import Audio, rms_dbfs
 
 NAME = "stage.onnx"
-PLACES = (0.25, 0.5, 0.75)
+Place = float | str
+PLACES: tuple[Place, ...] = (0.25, 0.5, 0.75)
 LONG_PERIOD_FRAMES = 1024
-"""The sound does not depend on the period. So it is tried once in the pedal's own,
-and for the rest in one that costs a third."""
 ALIKE = ("driven", "dull")
 """Pairs of tones of which something must be left half way."""
 _END_DB = -40.0
@@ -36,37 +35,44 @@ def try_stage(file: Path, present: Path | None, limits: Limits, here: Here) -> F
     # First, because trying the sound of a slow network would take for ever.
     figures = check_time(file, present, limits, here)
     louder, fainter = float("-inf"), float("inf")
-    for name, (a, b) in sounds.pairs(here.rate_hz).items():
-        for made in _between(file, name, a, b, here, figures):
-            louder = max(louder, sounds.excess_db(made, (a, b), here.rate_hz, limits.quiet_dbfs))
-            if name in ALIKE:
-                fainter = min(fainter, rms_dbfs(made) - min(rms_dbfs(a), rms_dbfs(b)))
-            figures["stage_over_louder_end_db"] = louder
-            figures["stage_over_fainter_end_db"] = fainter
-            _check_levels(louder, fainter, limits, figures)
-        _check_ends(file, a, b, name, figures)
+    for name, (a, b), made in _between(file, here, figures):
+        louder = max(louder, sounds.excess_db(made, (a, b), here.rate_hz, limits.quiet_dbfs))
+        if name in ALIKE:
+            fainter = min(fainter, rms_dbfs(made) - min(rms_dbfs(a), rms_dbfs(b)))
+        figures["stage_over_louder_end_db"] = louder
+        figures["stage_over_fainter_end_db"] = fainter
+        _check_levels(louder, fainter, limits, figures)
+    for name, pair in sounds.pairs(here.rate_hz).items():
+        _check_ends(file, *pair, name, figures)
     _check_loud(file, here, figures)
     _check_exact(file, here, figures)
     return figures
 
 
 def _between(
-    file: Path, name: str, a: Audio, b: Audio, here: Here, figures: Figures
-) -> Iterator[Audio]:
-    """What the network makes of two tones in between and along a sweep; refuses no numbers."""
-    content, colour = stage_network(file), colour_of(a, b)
-    for place in (*PLACES, "sweep"):
-        own = name == "driven" and place == "sweep"
-        period = here.period_frames if own else LONG_PERIOD_FRAMES
-        model = StageModel(content, colour, period)
-        made = _played(model, period, a, b, _positions(place, a.shape[1]))
-        if not np.isfinite(made).all():
-            raise RefusedError(
-                f"{NAME}: gives what is no number (NaN or infinity) between a clean and a {name} "
-                f"tone; {_REMEDY}.",
-                figures,
-            )
-        yield made
+    file: Path, here: Here, figures: Figures
+) -> Iterator[tuple[str, tuple[Audio, Audio], Audio]]:
+    """What the network makes of every pair in between, and of the riff along a sweep.
+
+    Refuses what is no number. The sound does not depend on the period: the sweep is played in the
+    pedal's own, the rest in one that costs a third.
+    """
+    cases: list[tuple[str, tuple[Audio, Audio], tuple[Place, ...], int]] = [
+        ("driven", sounds.driven(here.rate_hz), ("sweep",), here.period_frames)
+    ]
+    for name, pair in sounds.pairs(here.rate_hz).items():
+        cases.append((name, pair, PLACES, LONG_PERIOD_FRAMES))
+    for name, pair, places, period in cases:
+        model = StageModel(stage_network(file), colour_of(*pair), period)
+        for place in places:
+            made = _played(model, period, *pair, _positions(place, pair[0].shape[1]))
+            if not np.isfinite(made).all():
+                raise RefusedError(
+                    f"{NAME}: gives what is no number (NaN or infinity) between a clean and a "
+                    f"{name} tone; {_REMEDY}.",
+                    figures,
+                )
+            yield name, pair, made
 
 
 def _check_levels(louder: float, fainter: float, limits: Limits, figures: Figures) -> None:
@@ -95,7 +101,7 @@ def _played(model: StageModel, period: int, a: Audio, b: Audio, position: Positi
     return made
 
 
-def _positions(place: float | str, frames: int) -> Positions:
+def _positions(place: Place, frames: int) -> Positions:
     if isinstance(place, str):
         return np.linspace(0.0, 1.0, frames, dtype=np.float32)
     return np.full(frames, place, np.float32)
@@ -141,7 +147,7 @@ def _check_loud(file: Path, here: Here, figures: Figures) -> None:
 
 def _check_exact(file: Path, here: Here, figures: Figures) -> None:
     """Through the engine that plays: at both ends the tone itself, bit for bit."""
-    a, b = sounds.pairs(here.rate_hz)["driven"]
+    a, b = sounds.driven(here.rate_hz, sounds.SHORT_S)
     levels = np.ones(2, np.float32)
     fit = StageFit(colour_of(a, b), levels, levels)
     engine = Stage(fit, lambda frames: stage_network(file))
@@ -166,7 +172,7 @@ def check_time(file: Path, present: Path | None, limits: Limits, here: Here) -> 
 
     Raises ``RefusedError`` where it is too long, ``ModelError`` for one that does not load.
     """
-    a, b = sounds.pairs(here.rate_hz)["driven"]
+    a, b = sounds.driven(here.rate_hz, sounds.SHORT_S)
     taken = sounds.p99_s(
         {
             name: _step(stage_network(which), a, b, here.period_frames)

@@ -160,7 +160,7 @@ def nan_between(model: onnx.ModelProto) -> None:
     )
 
 
-def slower(model: onnx.ModelProto, layers: int = 12, width: int = 160) -> None:
+def slower(model: onnx.ModelProto, layers: int = 40, width: int = 256) -> None:
     """Layers that take their time and change nothing that one could hear."""
     generator = np.random.default_rng(3)
     enter = generator.standard_normal((width, 1, 1)).astype(np.float32)
