@@ -206,7 +206,10 @@ class Pedal:
             if active is not None:
                 content = (active.folder / "release.json").read_bytes()
                 assert hashlib.sha256(content).hexdigest() == active.release_sha256
-                check_files(active.folder, Release.model_validate_json(content))
+                try:
+                    check_files(active.folder, Release.model_validate_json(content))
+                except UpdateError as problem:
+                    raise AssertionError(f"what plays is not whole: {problem}") from None
 
     def store_bytes(self) -> int:
         """Of all chunks that were kept."""

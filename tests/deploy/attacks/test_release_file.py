@@ -264,19 +264,19 @@ JSON = st.recursive(
 )
 
 
-def _mutated(tree: Json, draw: st.DrawFn) -> Json:
+def mutated_tree(tree: Json, draw: st.DrawFn) -> Json:
     """The tree with something else at a place that is drawn."""
     if isinstance(tree, dict) and tree and draw(st.integers(0, 4)):
         key = draw(st.sampled_from(sorted(tree)))
         how = draw(st.sampled_from(["inside", "drop", "other", "more"]))
         if how == "inside":
-            return tree | {key: _mutated(tree[key], draw)}
+            return tree | {key: mutated_tree(tree[key], draw)}
         if how == "drop":
             return {name: value for name, value in tree.items() if name != key}
         return tree | {key if how == "other" else draw(KEYS): draw(JSON)}
     if isinstance(tree, list) and tree and draw(st.integers(0, 4)):
         at = draw(st.integers(0, len(tree) - 1))
-        return [*tree[:at], _mutated(tree[at], draw), *tree[at + draw(st.integers(0, 1)) :]]
+        return [*tree[:at], mutated_tree(tree[at], draw), *tree[at + draw(st.integers(0, 1)) :]]
     return draw(JSON)
 
 
@@ -285,7 +285,7 @@ def mutated(draw: st.DrawFn) -> bytes:
     """A release file with one to three things changed, or with its bytes damaged."""
     tree: Json = release(file("stage.onnx"), file("presets/a.toml"), needs_firmware=2)
     for _ in range(draw(st.integers(1, 3))):
-        tree = _mutated(tree, draw)
+        tree = mutated_tree(tree, draw)
     content = json.dumps(tree).encode()
     if draw(st.integers(0, 3)) == 0:
         at = draw(st.integers(0, len(content)))

@@ -4,15 +4,13 @@ Each is done over a link and from a stick where that makes a difference to someb
 """
 
 import json
-from datetime import timedelta
 
 import pytest
-from tuf.api.metadata import Key, Metadata, MetaFile, TargetFile
+from tuf.api.metadata import Metadata, MetaFile
 
 from deploy.publisher.commit import commit
 from deploy.publisher.content import About
 from deploy.publisher.publish import publish
-from deploy.publisher.root import next_root, replace_key, sign_root
 from tests.deploy.attacks.world import FIRMWARE, World
 from tests.deploy.link import faults
 from tests.deploy.link.server import Fault
@@ -24,13 +22,13 @@ APART = "do not belong together or are damaged"
 OVER = "a time that is over"
 
 
-def _recovers(world: World) -> None:
+def recovers(world: World) -> None:
     """The honest repository, and nothing else, gets release 2 in."""
     world.get().done()
     assert world.pedal.version() == 2
 
 
-def _still_one(world: World) -> None:
+def still_one(world: World) -> None:
     assert world.pedal.version() == 1
 
 
@@ -42,8 +40,8 @@ def test_arbitrary_software_from_a_stranger_who_signs_with_keys_of_his_own(world
     stranger.publish(some_files(66))
     told = world.get_from(stranger.folder.path)
     told.refused(UNSIGNED, APART, OLDER)
-    _still_one(world)
-    _recovers(world)
+    still_one(world)
+    recovers(world)
 
 
 def test_arbitrary_software_in_metadata_that_nobody_signed(world: World) -> None:
@@ -55,9 +53,9 @@ def test_arbitrary_software_in_metadata_that_nobody_signed(world: World) -> None
     world.get().refused(UNSIGNED)
     world.newest("timestamp").write_bytes(world.forged("timestamp", change, "models"))
     world.get().refused(UNSIGNED)
-    _still_one(world)
+    still_one(world)
     world.newest("timestamp").write_bytes(honest)
-    _recovers(world)
+    recovers(world)
 
 
 def test_arbitrary_software_in_a_release_file_that_was_changed(world: World) -> None:
@@ -67,9 +65,9 @@ def test_arbitrary_software_in_a_release_file_that_was_changed(world: World) -> 
     evil["name"] = "twO"
     file.write_bytes(json.dumps(evil, indent=1).encode()[: len(honest)].ljust(len(honest)))
     world.get().refused(APART)
-    _still_one(world)
+    still_one(world)
     file.write_bytes(honest)
-    _recovers(world)
+    recovers(world)
 
 
 def test_arbitrary_software_in_chunks_that_were_changed(world: World) -> None:
@@ -77,10 +75,10 @@ def test_arbitrary_software_in_chunks_that_were_changed(world: World) -> None:
     for path, content in honest.items():
         path.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
     world.get().refused("not the signed ones")
-    _still_one(world)
+    still_one(world)
     for path, content in honest.items():
         path.write_bytes(content)
-    _recovers(world)
+    recovers(world)
 
 
 # ---- endless data -------------------------------------------------------------------------------
@@ -102,12 +100,12 @@ def test_endless_data(world: World, which: str) -> None:
         told = world.get(Fault(faults.endless("chunked", b'{"signed": "'), path=which))
         assert world.link.sent < 24_000_000
     assert told.code in (1, 2)
-    _still_one(world)
+    still_one(world)
     if world.kind == "stick":
         world.go_back_to(world.old)  # root 2 never was, what else there is is renewed
         (world.mirror / "metadata/2.root.json").unlink(missing_ok=True)
         return
-    _recovers(world)
+    recovers(world)
 
 
 # ---- extraneous dependencies --------------------------------------------------------------------
@@ -149,7 +147,7 @@ def test_extraneous_dependencies_in_a_release_that_asks_for_other_firmware(world
     everybody = {"all": 100}
     publish(source, about, everybody, repo.folder, repo.ring, repo.now, repo.describe, None, None)
     world.get().refused("update the firmware first")
-    _still_one(world)
+    still_one(world)
     assert world.pedal.version("firmware") == 1
     assert world.pedal.store_bytes() == 0
 
@@ -157,13 +155,24 @@ def test_extraneous_dependencies_in_a_release_that_asks_for_other_firmware(world
 # ---- fast-forward -------------------------------------------------------------------------------
 
 
-def test_fast_forward_and_recovery_by_new_keys(world: World) -> None:
+@pytest.mark.parametrize(
+    ("roles", "version"),
+    [
+        (("timestamp", "snapshot"), 2**31),
+        (("timestamp",), 2**31),
+        (("snapshot",), 10**4000),
+    ],
+    ids=["both keys", "one key", "a version of 4000 digits"],
+)
+def test_fast_forward_and_recovery_by_new_keys(
+    world: World, roles: tuple[str, ...], version: int
+) -> None:
     """With the online keys, versions are set so high that no honest one comes after them."""
     honest = world.keep("honest")
     repo = world.repo
     state = repo.state()
     state.snapshot.signed.version = 2**31
-    state.timestamp.signed.version = 2**31
+    state.timestamp.signed.version = version
     commit(repo.folder, state, repo.ring, repo.now)
     world.get().done()
     assert world.pedal.version() == 2
@@ -174,20 +183,30 @@ def test_fast_forward_and_recovery_by_new_keys(world: World) -> None:
     repo.publish(some_files(3), name="three")
     world.get().refused(OLDER)
     assert world.pedal.version() == 2
-    rotate(world, "timestamp", "snapshot")
+    world.rotate(*roles)
     world.get().done()
     assert world.pedal.version() == 3
 
 
-def rotate(world: World, *roles: str, signers: tuple[str, ...] = ()) -> None:
-    """New keys for roles, as ``publish root`` brings them in."""
+@pytest.mark.parametrize("role", ["timestamp", "snapshot"])
+def test_fast_forward_of_what_a_snapshot_names(world: World, role: str) -> None:
+    """The online keys cannot sign targets, but the snapshot that names them sticks."""
+    honest = world.keep("honest")
     repo = world.repo
-    draft = next_root(repo.state().root, repo.now)
-    for role in roles:
-        name = f"{role}-{draft.signed.version}"
-        replace_key(draft.signed, role, repo.ring.make(name), None)  # type: ignore[arg-type]
-    sign_root(draft, repo.ring)
-    commit(repo.folder, repo.state(), repo.ring, repo.now, new_root=draft)
+    state = repo.state()
+    state.snapshot.signed.meta["targets.json"] = MetaFile(2**31)
+    commit(repo.folder, state, repo.ring, repo.now)
+    world.get().failed()
+    still_one(world)
+    for path in (world.mirror / "metadata").iterdir():
+        path.unlink()
+    world.go_back_to(honest)
+    for _ in range(3):
+        repo.refresh()  # the publisher signs on, with versions above those of the attack
+    world.get().refused(OLDER)
+    still_one(world)
+    world.rotate(role)
+    recovers(world)
 
 
 # ---- indefinite freeze --------------------------------------------------------------------------
@@ -197,12 +216,12 @@ def test_indefinite_freeze(world: World) -> None:
     """What was true once is shown for ever; the pedal notices when it has expired."""
     told = world.get_from(world.old)
     told.done()
-    _still_one(world)
+    still_one(world)
     world.days_pass(40)
     world.get_from(world.old).refused(OVER)
-    _still_one(world)
+    still_one(world)
     world.repo.refresh()
-    _recovers(world)
+    recovers(world)
 
 
 def test_indefinite_freeze_with_a_clock_that_stands_still(world: World) -> None:
@@ -227,8 +246,8 @@ def test_a_malicious_mirror_that_gives_nothing_keeps_nobody_from_another(world: 
     empty = world.folder / "empty"
     empty.mkdir()
     world.get_from(empty).failed()
-    _still_one(world)
-    _recovers(world)
+    still_one(world)
+    recovers(world)
 
 
 def test_a_malicious_mirror_that_gives_some_chunks_only(world: World) -> None:
@@ -237,10 +256,10 @@ def test_a_malicious_mirror_that_gives_some_chunks_only(world: World) -> None:
     for path in hidden:
         path.unlink()
     world.get().failed("lacks chunk")
-    _still_one(world)
+    still_one(world)
     for path, content in hidden.items():
         path.write_bytes(content)
-    _recovers(world)
+    recovers(world)
 
 
 # ---- mix-and-match ------------------------------------------------------------------------------
@@ -258,9 +277,9 @@ def test_mix_and_match(world: World, role: str) -> None:
     honest = newest.read_bytes()
     newest.write_bytes((newest.parent / f"{version - 1}.{role}.json").read_bytes())
     world.get().refused(APART, OLDER)
-    _still_one(world)
+    still_one(world)
     newest.write_bytes(honest)
-    _recovers(world)
+    recovers(world)
 
 
 def test_mix_and_match_with_the_key_of_the_timestamp(world: World) -> None:
@@ -337,10 +356,10 @@ def test_a_rollback_of_metadata_does_not_bring_back_a_refused_release(world: Wor
     trial = world.pedal.trials["models"]
     trial.verdict = type(trial.verdict)(False, "It is too loud.")
     world.get().refused("too loud")
-    _still_one(world)
+    still_one(world)
     trial.verdict = type(trial.verdict)(True, "It sounds well.")
     world.get().done()
-    _still_one(world)
+    still_one(world)
 
 
 # ---- slow retrieval -----------------------------------------------------------------------------
@@ -349,146 +368,7 @@ def test_a_rollback_of_metadata_does_not_bring_back_a_refused_release(world: Wor
 @pytest.mark.parametrize("which", ["timestamp", r"\.models", "targets/", "chunks/"])
 def test_slow_retrieval(linked: World, which: str) -> None:
     """Bytes come all the time, and never enough of them; no attacker slows a stick down."""
-    told = linked.get(Fault(faults.trickled(4, 0.05), path=which))
+    told = linked.get(Fault(faults.trickled(8, 0.05), path=which))
     told.failed("too slowly", "in time")
-    _still_one(linked)
-    _recovers(linked)
-
-
-# ---- vulnerability to key compromise ------------------------------------------------------------
-
-
-@pytest.mark.parametrize("keys", [["timestamp"], ["timestamp", "snapshot"]])
-def test_the_online_keys_alone_install_nothing(world: World, keys: list[str]) -> None:
-    """Whoever breaks into the server that renews can freeze, and not install."""
-    evil = make_repository(world.folder / "evil", seed=666)
-    evil.publish(some_files(66))
-    state = evil.state()
-    version = int(world.newest("models").name.split(".")[0])
-    forged = state.of("models")
-    forged.signed.version = version + 1
-    content = evil.forge(forged, "models")
-    (world.mirror / f"metadata/{version + 1}.models.json").write_bytes(content)
-
-    def list_it(metadata: Metadata) -> None:
-        metadata.signed.version += 1
-        metadata.signed.meta["models.json"] = MetaFile(version + 1)
-
-    snapshot = world.forged("snapshot", list_it, *keys)
-    number = int(world.newest("snapshot").name.split(".")[0]) + 1
-    (world.mirror / f"metadata/{number}.snapshot.json").write_bytes(snapshot)
-
-    def name_it(metadata: Metadata) -> None:
-        metadata.signed.version += 1
-        metadata.signed.snapshot_meta = MetaFile(number)
-
-    world.newest("timestamp").write_bytes(world.forged("timestamp", name_it, *keys))
-    world.get().refused(UNSIGNED)
-    _still_one(world)
-
-
-def test_one_of_three_root_keys_changes_nothing(world: World) -> None:
-    repo = world.repo
-    mine = make_repository(world.folder / "mine", seed=666)
-    draft = next_root(repo.state().root, repo.now)
-    for key in mine.ring.public():
-        if key.role == "targets":
-            draft.signed.add_key(key.key, "targets")
-    for signers in (["root-1"], ["root-1", "root-1"], ["root-2", "timestamp", "targets"]):
-        content = repo.forge(draft, *signers)
-        (world.mirror / "metadata/2.root.json").write_bytes(content)
-        world.get().refused(UNSIGNED)
-        _still_one(world)
-    (world.mirror / "metadata/2.root.json").unlink()
-    _recovers(world)
-
-
-def test_one_signature_does_not_count_twice(world: World) -> None:
-    """The same key under another id: nothing but the threshold's number of keys will do."""
-    repo = world.repo
-    draft = next_root(repo.state().root, repo.now)
-    key = repo.ring.signers["root-1"].public_key
-    twin = Key.from_dict("ab" * 32, key.to_dict())
-    draft.signed.add_key(twin, "root")
-    forged: Metadata = Metadata.from_bytes(repo.forge(draft, "root-1"))
-    copy = json.loads(forged.to_bytes())
-    again = dict(copy["signatures"][0]) | {"keyid": "ab" * 32}
-    copy["signatures"].append(again)
-    (world.mirror / "metadata/2.root.json").write_bytes(json.dumps(copy).encode())
-    world.get().refused(UNSIGNED)
-    _still_one(world)
-
-
-def test_a_revoked_key_signs_nothing_any_more(world: World) -> None:
-    """The key of models was stolen; targets hands models to another, and the thief is out."""
-    repo = world.repo
-    stolen = repo.ring.signers["models"]
-    fresh = repo.ring.make("models-2")
-
-    def hand_over(metadata: Metadata) -> None:
-        metadata.signed.revoke_key(stolen.public_key.keyid, "models")
-        metadata.signed.add_key(fresh.key, "models")
-
-    repo.edit("targets", hand_over)
-    world.get().done()
-    assert world.pedal.version() == 2
-    version = int(world.newest("models").name.split(".")[0]) + 1
-
-    def sneak(metadata: Metadata) -> None:
-        metadata.signed.version = version
-
-    forged = world.forged("models", sneak, "models")
-    (world.mirror / f"metadata/{version}.models.json").write_bytes(forged)
-    state = repo.state()
-    state.snapshot.signed.meta["models.json"] = MetaFile(version)
-    commit(repo.folder, state, repo.ring, repo.now)
-    world.get().refused(UNSIGNED)
-    assert world.pedal.version() == 2
-
-
-def test_the_key_of_firmware_signs_no_models(world: World) -> None:
-    repo = world.repo
-    evil = world.forged("models", lambda metadata: None, "firmware")
-    file = world.newest("models")
-    file.write_bytes(evil)
-    number = int(world.newest("snapshot").name.split(".")[0])
-    snapshot: Metadata = Metadata.from_bytes(world.newest("snapshot").read_bytes())
-    snapshot.signed.version = number + 1
-    snapshot.signed.meta["models.json"] = MetaFile(int(file.name.split(".")[0]))
-    name = f"metadata/{number + 1}.snapshot.json"
-    (world.mirror / name).write_bytes(repo.forge(snapshot, "snapshot"))
-
-    def name_it(metadata: Metadata) -> None:
-        metadata.signed.version += 1
-        metadata.signed.snapshot_meta = MetaFile(number + 1)
-
-    world.newest("timestamp").write_bytes(world.forged("timestamp", name_it, "timestamp"))
-    world.get().refused(UNSIGNED)
-    _still_one(world)
-
-
-def test_a_new_root_lets_go_of_stolen_online_keys(world: World) -> None:
-    old = world.repo.ring.signers["timestamp"]
-    rotate(world, "timestamp")
-    _recovers(world)
-    world.repo.ring.signers["stolen"] = old
-
-    def sneak(metadata: Metadata) -> None:
-        metadata.signed.version += 1
-        metadata.signed.expires += timedelta(days=3000)
-
-    world.newest("timestamp").write_bytes(world.forged("timestamp", sneak, "stolen"))
-    world.get().refused(UNSIGNED)
-    assert world.pedal.version() == 2
-
-
-def test_a_target_whose_custom_data_lie(world: World) -> None:
-    """The metadata call a release another; the release file says what it is."""
-
-    def change(metadata: Metadata) -> None:
-        new: TargetFile = metadata.signed.targets["models/two.json"]
-        new.unrecognized_fields["custom"]["purga"]["version"] = 9
-
-    world.repo.edit("models", change)
-    world.get().refused("call it 9")
-    _still_one(world)
+    still_one(linked)
+    recovers(linked)

@@ -54,8 +54,7 @@ def finish(pedal: Pedal, link: Link, version: int, most_runs: int = 20) -> int:
     raise AssertionError(f"release {version} does not play after {most_runs} runs")
 
 
-@pytest.mark.parametrize("how", ["close", "reset"])
-@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize(("how", "ranges"), [("close", True), ("reset", True), ("close", False)])
 def test_a_link_that_drops_every_200_kb(tmp_path: Path, how: str, ranges: bool) -> None:
     """3 MB of incompressible weights anew, and 1 MB of 2 changed: the worst that there is."""
     repo, pedal = real_repository(tmp_path)
@@ -79,7 +78,9 @@ def test_a_link_that_drops_every_200_kb(tmp_path: Path, how: str, ranges: bool) 
             assert runs == 1
             assert link.wire <= ALLOWED * changed + ALLOWED_BYTES, ratio
         else:
-            # A server that cannot go on in the middle costs at most the rest of a chunk each time.
+            # A server that cannot go on in the middle costs at most a chunk each time; so much
+            # that the bound above would not hold without resuming within one.
+            assert link.wire > ALLOWED * changed + ALLOWED_BYTES
             most = max(b.stored_bytes for f in repo.release("models:2").files for b in f.blobs)
             assert link.wire <= ALLOWED * (changed + link.drops * most) + ALLOWED_BYTES
 
@@ -137,14 +138,14 @@ def test_files_that_are_at_hand_are_not_fetched(linked: World) -> None:
 
 
 def int8_model(seed: int, tuned: float = 0.0) -> bytes:
-    """An int8 Q/DQ network of 3 MB, quantised per channel from weights drawn by ``seed``.
+    """An int8 Q/DQ network of 1.5 MB, quantised per channel from weights drawn by ``seed``.
 
     A fine-tune moves every weight by ``tuned`` of the weights' spread before they are quantised,
     so that codes, scales and biases change.
     """
     numbers, steps = np.random.default_rng(seed), np.random.default_rng(1000 + seed)
     nodes, tensors = [], []
-    for layer in range(12):
+    for layer in range(6):
         weights = numbers.normal(0, 0.02, (64, 64, 8, 8))
         bias = numbers.normal(0, 0.1, 64)
         if tuned:
@@ -166,7 +167,7 @@ def int8_model(seed: int, tuned: float = 0.0) -> bytes:
         nodes,
         "tuned",
         [helper.make_tensor_value_info("x0", TensorProto.FLOAT, [1, 64, None, None])],
-        [helper.make_tensor_value_info("x12", TensorProto.FLOAT, [1, 64, None, None])],
+        [helper.make_tensor_value_info("x6", TensorProto.FLOAT, [1, 64, None, None])],
         tensors,
     )
     return helper.make_model(graph).SerializeToString()
@@ -179,7 +180,7 @@ def test_a_fine_tuned_int8_model_costs_at_most_15_percent(tmp_path: Path) -> Non
     pedal.get(pedal.stick(repo.folder.path)).done()
     repo.publish({"studio/decoder.int8.onnx": int8_model(1, tuned=0.005)}, name="two")
     full = changed_bytes(repo.release("models:2"), None)
-    assert full > 2_000_000
+    assert full > 1_200_000
     with Link(repo.folder.path, drop_every=DROP_EVERY) as link:
         pedal.get(pedal.http(link.url)).done()
         assert pedal.version() == 2

@@ -13,8 +13,10 @@ from typing import Literal
 
 from tuf.api.metadata import Metadata
 
+from deploy.publisher.commit import commit
 from deploy.publisher.folder import Folder
 from deploy.publisher.roles import PLAN
+from deploy.publisher.root import next_root, replace_key, sign_root
 from tests.deploy.attacks.pedal import Pedal, Told
 from tests.deploy.link.server import Fault, Link
 from tests.deploy.publisher.repository import (
@@ -37,7 +39,7 @@ FIRMWARE = {"source/main.py": b"print('one')\n", "source/a/b.py": b"1\n"}
 
 @dataclass
 class World:
-    """``old`` is the repository's folder as it was when the pedal last looked."""
+    """``old`` is the repository's folder as the pedal last saw it; nobody changes it."""
 
     folder: Path
     repo: Repo
@@ -99,6 +101,16 @@ class World:
         change(metadata)
         return self.repo.forge(metadata, *signers)
 
+    def rotate(self, *roles: str) -> None:
+        """New keys for roles, as ``publish root`` brings them in."""
+        repo = self.repo
+        draft = next_root(repo.state().root, repo.now)
+        for role in roles:
+            name = f"{role}-{draft.signed.version}"
+            replace_key(draft.signed, role, repo.ring.make(name), None)  # type: ignore[arg-type]
+        sign_root(draft, repo.ring)
+        commit(repo.folder, repo.state(), repo.ring, repo.now, new_root=draft)
+
     def newest(self, role: str) -> Path:
         """The file of a role's metadata in force."""
         if role == "timestamp":
@@ -129,7 +141,8 @@ def make_template(folder: Path) -> None:
 
 def make_world(template: Path, folder: Path, kind: Kind) -> Iterator[World]:
     """A copy of the template, with the publisher's keys."""
-    shutil.copytree(template, folder, symlinks=True)
+    for name in ("repository", "pedal"):
+        shutil.copytree(template / name, folder / name, symlinks=True)
     place = Folder(folder / "repository")
     ring = MemoryRing(NAMES)
     ring.root = Metadata.from_bytes(place.role("root", 1).read_bytes())
@@ -138,4 +151,4 @@ def make_world(template: Path, folder: Path, kind: Kind) -> Iterator[World]:
     )
     with ExitStack() as stack:
         pedal = Pedal(folder / "pedal", repo.now)
-        yield World(folder, repo, pedal, kind, folder / "old", stack)
+        yield World(folder, repo, pedal, kind, template / "old", stack)
