@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -175,15 +176,19 @@ class Filling:
             ) from None
 
     def _bases(self, slots: Slots) -> list[Base]:
-        """The active slot; the other one is emptied before anything could be taken from it."""
-        active = slots.active
-        content = self.release_file(active)
-        if active is None or content is None:
-            return []
-        try:
-            return [Base(active.folder, parse_release(content, str(active.folder / RELEASE)))]
-        except UpdateError:
-            return []
+        """What lies in the slot that is not filled, good or not: by its hashes it is what it is.
+
+        The other one is emptied before anything could be taken from it.
+        """
+        filled = slots.inactive.name
+        bases: list[Base] = []
+        for slot in slots.both:
+            content = None if slot.name == filled else self.release_file(slot)
+            with suppress(UpdateError):
+                if content is not None:
+                    release = parse_release(content, str(slot.folder / RELEASE))
+                    bases.append(Base(slot.folder, release))
+        return bases
 
     @staticmethod
     def release_file(slot: SlotState | None) -> bytes | None:

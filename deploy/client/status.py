@@ -139,13 +139,13 @@ def text(found: Status) -> str:
 
 def _component(name: Component, slots: tuple[SlotReport, ...]) -> str:
     playing = next((slot for slot in slots if slot.active), None)
-    head = "the factory's content plays" if playing is None else f"{_slot(playing)} plays"
+    head = "plays the factory's content" if playing is None else f"plays {_slot(playing)}"
     others = [_slot(slot) for slot in slots if not slot.active and slot.state != "empty"]
-    return f"{name:10}{'; '.join([head, *others])}"
+    return f"{name:10}{'; beside it '.join([head, *others])}"
 
 
 def _slot(slot: SlotReport) -> str:
     what = "nothing" if slot.version is None else f"release {slot.version}"
     named = f" ({slot.name})" if slot.name else ""
     why = f": {slot.why}" if slot.why else ""
-    return f"{what}{named} in slot {slot.slot}, {slot.state}{why}"
+    return f"{what}{named}, slot {slot.slot}, {slot.state}{why}"

@@ -205,4 +205,4 @@ def test_as_a_program(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "the factory's content plays" in done.stdout
+    assert "plays the factory's content" in done.stdout

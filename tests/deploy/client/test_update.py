@@ -112,6 +112,19 @@ def test_waits_for_a_verdict_as_long_as_it_may(pedal: Pedal, stick: FolderSource
     assert states(pedal.update(stick, watch_s=30.0))["models"] == "good"
 
 
+def test_what_was_left_is_still_good_for_its_bytes(
+    pedal: Pedal, stick: FolderSource, repo: Repo
+) -> None:
+    repo.publish(some_files())
+    pedal.update(stick)
+    roll_back(pedal.places, None, pedal.clock)
+    repo.publish(some_files() | {"presets/one.toml": b"format = 1\n# changed\n"})
+    pedal.update(stick)
+    assert pedal.version() == 3
+    line = [line for line in pedal.record() if line["event"] == "assembled"][-1]
+    assert line["fetched_bytes"] < 200
+
+
 def test_while_it_watches_anybody_may_roll_back(
     pedal: Pedal, stick: FolderSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
