@@ -269,7 +269,8 @@ def load_config(
     table = read_table(file, PedalTable, ConfigError, "pedal.toml") if file else PedalTable()
     folder = file.parent if file else Path()
     for name in table.bank.presets:
-        if name.startswith(PREFIX) and (".." in Path(name).parts or name[len(PREFIX) :][:1] == "/"):
+        inside = Path(name[len(PREFIX) :])
+        if name.startswith(PREFIX) and (".." in inside.parts or inside.is_absolute()):
             raise ConfigError(f"{file}: bank.presets: {name:.60} leads out of the slot; mend it")
     runtime = runtime or default_runtime()
     try:

@@ -181,8 +181,9 @@ class Banks:
         from device.processes.quiet import make_ready, quiet_bank
 
         ready = make_ready(self._config, folder)
-        if len(ready.problems) > self._plays.problems:
-            raise SlotError(next(iter(ready.problems.values())))
+        found_out = {int(index): told for index, told in ready.problems.items()}
+        if len(found_out) > self._plays.problems:
+            raise SlotError(self._worse(found_out))
         bank, problems, files = quiet_bank(self._config, ready)
         entries = _entries(bank, files, problems)
         audio = self._config.table.audio
@@ -191,10 +192,16 @@ class Banks:
         candidate = Candidate(trial, studios_of(bank), len(problems), found)
         if len(problems) > self._plays.problems:
             self._take_apart(self._tried.pop(found), trial)
-            raise SlotError(next(iter(problems.values())))
+            raise SlotError(self._worse(problems))
         if ready.notice is not None:
             self._journal.say(ready.notice, "warning")
         return candidate
+
+    def _worse(self, problems: Mapping[int, str]) -> str:
+        """A problem that the bank that plays does not have, if there is one."""
+        known = {index for index, each in enumerate(self._plays.entries) if each.problem}
+        new = [index for index in sorted(problems) if index not in known]
+        return problems[new[0] if new else min(problems)]
 
     def _take_apart(self, bank: _Bank, trial: Trial) -> None:
         """Free it, a piece at a time."""

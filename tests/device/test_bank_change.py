@@ -187,7 +187,7 @@ def test_a_bank_that_turns_slow_on_air_goes_but_one_late_period_is_forgiven() ->
     stage.play(LISTEN + 1)
     stage.player.late()
     stage.play(10)
-    assert tried.why is Why.NONE and stage.gain() == pytest.approx(-0.5)
+    assert not tried.why and stage.gain() == pytest.approx(-0.5)
     for _ in range(LATE_PERIODS):
         stage.player.late()
     stage.play(FADE + 3)
