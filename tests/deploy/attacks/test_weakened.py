@@ -114,7 +114,6 @@ def no_recovery(patch: pytest.MonkeyPatch, world: World) -> None:
 
 
 def no_version_floor(patch: pytest.MonkeyPatch, world: World) -> None:
-
     def unfloored(offers, group, device, floor, refused):
         return choose(offers, group, device, 0, refused)
 
@@ -122,7 +121,6 @@ def no_version_floor(patch: pytest.MonkeyPatch, world: World) -> None:
 
 
 def no_refusals(patch: pytest.MonkeyPatch, world: World) -> None:
-
     def forgetting(offers, group, device, floor, refused):
         return choose(offers, group, device, floor, lambda release: None)
 
