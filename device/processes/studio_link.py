@@ -206,6 +206,6 @@ class StudioLink:
 
     def _lose(self) -> None:
         # Who hangs up before it has said anything has another bundle, for now.
-        self.lost += self._answered
+        self.lost += self._answered or not self._bundle
         self.close()
         self._sent = self._done = (0, 0)
