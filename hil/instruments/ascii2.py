@@ -1,6 +1,6 @@
 r"""Vötsch chambers with the older ASCII-2 protocol: TCP 2049 through their converter, or serial.
 
-``$01I\r`` → ``0025.0 0025.1 0000.0 0100…``: setpoint, air, what else there is, 32 bits, of which the
+``$01I\r`` → ``0025.0 0025.1 0000.0 0100…``: setpoint, air, another, 32 bits, of which the
 second says that it runs. ``$01E -040.0 0000.0 0100000000\r`` sets. What stands where differs from
 unit to unit; ``$01?`` tells (``ascii2_layout.py``). Its traps, all met in the field:
 

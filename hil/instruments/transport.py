@@ -18,18 +18,28 @@ import importlib
 import select
 import socket
 import time
+from dataclasses import dataclass
 from typing import Protocol
 
 from hil.errors import BenchError, InstrumentError
 
-CONNECT_S = 3.0
-ANSWER_S = 3.0
-TRIES = 3
 _PAUSE_S = 0.05
 """Before the second try; twice as long before each further one."""
 _CHUNK = 4096
 _MOST_BYTES = 1 << 16
 """An answer that has not ended by then is none."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long an instrument is waited for, real seconds, and how often."""
+
+    connect_s: float = 3.0
+    answer_s: float = 3.0
+    tries: int = 3
+
+
+PATIENCE = Patience()
 
 
 class Port(Protocol):
@@ -51,12 +61,12 @@ class Port(Protocol):
 class TcpPort:
     """A TCP connection."""
 
-    def __init__(self, host: str, port: int, connect_s: float, answer_s: float) -> None:
+    def __init__(self, host: str, port: int, patience: Patience) -> None:
         """Connect. Raises ``OSError``."""
-        self._socket = socket.create_connection((host, port), timeout=connect_s)
+        self._socket = socket.create_connection((host, port), timeout=patience.connect_s)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self._socket.settimeout(answer_s)
+        self._socket.settimeout(patience.answer_s)
 
     def write(self, data: bytes) -> None:
         """See ``Port``."""
@@ -130,18 +140,12 @@ def parse_tcp(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def open_port(
-    address: str,
-    *,
-    connect_s: float = CONNECT_S,
-    answer_s: float = ANSWER_S,
-    baud: int = 9600,
-) -> Port:
+def open_port(address: str, patience: Patience = PATIENCE, baud: int = 9600) -> Port:
     """Open a line. Raises ``OSError``, or ``BenchError`` for what is no address."""
     if is_serial(address):
-        return SerialPort(address, baud, answer_s)
+        return SerialPort(address, baud, patience.answer_s)
     host, port = parse_tcp(address)
-    return TcpPort(host, port, connect_s, answer_s)
+    return TcpPort(host, port, patience)
 
 
 class Link:
@@ -153,9 +157,7 @@ class Link:
         address: str,
         *,
         end: bytes = b"\r\n",
-        connect_s: float = CONNECT_S,
-        answer_s: float = ANSWER_S,
-        tries: int = TRIES,
+        patience: Patience = PATIENCE,
         baud: int = 9600,
     ) -> None:
         """``end`` is what an answer ends with. Nothing is opened before the first request."""
@@ -164,8 +166,7 @@ class Link:
         self.name, self.address = name, address
         self.reopened = 0
         """How often the line was opened anew."""
-        self._end, self._tries = end, tries
-        self._connect_s, self._answer_s, self._baud = connect_s, answer_s, baud
+        self._end, self._patience, self._baud = end, patience, baud
         self._port: Port | None = None
 
     def ask(self, request: bytes) -> bytes:
@@ -183,7 +184,7 @@ class Link:
         """
 
         def gathered(port: Port) -> bytes:
-            data = port.read(self._answer_s)
+            data = port.read(self._patience.answer_s)
             while data and len(data) < _MOST_BYTES:
                 more = port.read(quiet_s)
                 if not more:
@@ -205,7 +206,7 @@ class Link:
 
     def _repeated(self, request: bytes, answer: "_Answer", tries: int | None = None) -> bytes:
         reason = ""
-        tries = tries or self._tries
+        tries = tries or self._patience.tries
         for attempt in range(tries):
             if attempt:
                 time.sleep(_PAUSE_S * 2 ** (attempt - 1))
@@ -230,14 +231,12 @@ class Link:
                 return self._port
             except OSError:
                 self.close()
-        self._port = open_port(
-            self.address, connect_s=self._connect_s, answer_s=self._answer_s, baud=self._baud
-        )
+        self._port = open_port(self.address, self._patience, self._baud)
         self.reopened += 1
         return self._port
 
     def _answer(self, port: Port) -> bytes:
-        deadline_s = time.monotonic() + self._answer_s
+        deadline_s = time.monotonic() + self._patience.answer_s
         data = b""
         while True:
             data += port.read(deadline_s - time.monotonic())
@@ -248,7 +247,7 @@ class Link:
                 raise OSError(f"{len(data)} bytes without an end")
             if time.monotonic() >= deadline_s:
                 came = f"only {shown(data)} came" if data else "nothing came"
-                raise TimeoutError(f"{came} within {self._answer_s:g} s")
+                raise TimeoutError(f"{came} within {self._patience.answer_s:g} s")
 
 
 class _Answer(Protocol):
