@@ -19,6 +19,7 @@ from tuf.api.metadata import Metadata, TargetFile
 from deploy.chunks.frames import unpack
 from deploy.errors import UpdateError
 from deploy.release import Blob
+from deploy.release_frame import frame_name, pack_release
 from deploy.trial.files import check_files
 from models.record import write_record
 from tests.deploy.attacks.sentence import sentence_of
@@ -89,9 +90,9 @@ def _bomb() -> bytes:
     return b"".join([*pieces, packing.flush()])
 
 
-def _bomb_that_lies() -> bytes:
-    """The same with a head that says 1000 bytes."""
-    honest, bomb = zstd(CONTENT), _bomb()
+def _bomb_that_lies(says: int = len(CONTENT)) -> bytes:
+    """The same with a head that says so many bytes."""
+    honest, bomb = zstd(bytes(says)), _bomb()
     return honest[: zstandard.frame_header_size(honest)] + bomb[zstandard.frame_header_size(bomb) :]
 
 
@@ -229,6 +230,47 @@ def test_a_release_that_is_refused_does_not_keep_out_the_next(world: World) -> N
     world.repo.publish(some_files(4), version=4, name="four")
     world.get().done()
     assert world.pedal.version() == 4
+
+
+PACKED: dict[str, Callable[[bytes, bytes], bytes]] = {
+    "nothing": lambda new, old: b"",
+    "noise": lambda new, old: b"\xa5" * 500,
+    "half of it": lambda new, old: pack_release(new)[:-20],
+    "of another release": lambda new, old: pack_release(old),
+    "of other bytes": lambda new, old: pack_release(bytes(len(new))),
+    "a bomb": lambda new, old: _bomb(),
+    "a bomb whose head lies": lambda new, old: _bomb_that_lies(len(new)),
+    "longer than the file": lambda new, old: pack_release(new) + bytes(len(new)),
+    "on top of what is not here": lambda new, old: pack_release(new, b"x" + old),
+    "plain": lambda new, old: new,
+}
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_a_packed_release_file_that_is_wrong_is_as_good_as_none(world: World, name: str) -> None:
+    """Frames of release files are not signed; what they unpack to is held against what is."""
+    targets = world.mirror / "targets" / "models"
+    new = next(path for path in targets.iterdir() if path.name.endswith(".two.json"))
+    old = next(path for path in targets.iterdir() if path.name.endswith(".one.json"))
+    frame = PACKED[name](new.read_bytes(), old.read_bytes())
+    for base in (None, sha256(old.read_bytes())):
+        (targets / frame_name(new.name, base)).write_bytes(frame)
+    world.get().done()
+    assert world.pedal.version() == 2
+
+
+@pytest.mark.parametrize("on_top", [True, False])
+def test_a_packed_release_file_is_taken(linked: World, on_top: bool) -> None:
+    """What the test above starts from."""
+    targets = linked.mirror / "targets" / "models"
+    new = next(path for path in targets.iterdir() if path.name.endswith(".two.json"))
+    old = next(path for path in targets.iterdir() if path.name.endswith(".one.json"))
+    base = old.read_bytes() if on_top else None
+    frame = pack_release(new.read_bytes(), base)
+    (targets / frame_name(new.name, sha256(base) if base else None)).write_bytes(frame)
+    linked.get().done()
+    assert linked.pedal.version() == 2
+    assert f"targets/models/{new.name}" not in linked.link.paths()
 
 
 def _slot(folder: Path, world: World) -> None:

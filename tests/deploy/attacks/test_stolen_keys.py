@@ -154,3 +154,26 @@ def test_a_target_whose_custom_data_lie(world: World) -> None:
     world.repo.edit("models", change)
     world.get().refused("call it 9")
     still_one(world)
+
+
+def test_a_stolen_timestamp_key_cannot_move_time_for_ever(world: World) -> None:
+    """Signed as if it were 2090, so that all honest metadata look expired; until the key goes."""
+    world.get().done()
+
+    def in_2090(metadata: Metadata) -> None:
+        metadata.signed.version += 1
+        metadata.signed.expires = metadata.signed.expires.replace(year=2090)
+
+    honest = world.newest("timestamp").read_bytes()
+    world.newest("timestamp").write_bytes(world.forged("timestamp", in_2090, "timestamp"))
+    world.get()
+    world.newest("timestamp").write_bytes(honest)
+    world.repo.refresh()
+    world.repo.refresh()
+    world.repo.publish(some_files(3), name="three")
+    world.get().refused("a time that is over")
+    assert world.pedal.version() == 2
+    world.rotate("timestamp")
+    world.get()
+    world.get().done()
+    assert world.pedal.version() == 3
