@@ -30,6 +30,7 @@ from deploy.publisher.roles import DAYS, HIGHEST, PLAN, as_component
 from deploy.publisher.signing import to_bytes
 from deploy.publisher.state import State, load, trusted_root
 from deploy.release import RELEASE_BYTES, Release, Rollout, parse_release
+from deploy.release_frame import frame_name, pack_release
 from models.record import first_problem
 
 Inspect = Callable[[Path, Release], None]
@@ -135,7 +136,11 @@ def publish(
         if inspect is not None:
             inspect(source, made.release)
         sha256 = hashlib.sha256(made.content).hexdigest()
-        folder.write([(folder.target(path, sha256), made.content)])
+        file = folder.target(path, sha256)
+        recent = [
+            _content_of(folder, offered) for offered in offers(state, about.component)[:BASES]
+        ]
+        folder.write([(file, made.content), *_frames(file, made.content, recent)])
         signed = state.of(about.component).signed
         signed.targets[path] = TargetFile(
             len(made.content), {"sha256": sha256}, path, _custom(rollout)
@@ -203,10 +208,29 @@ def find(state: State, which: str) -> Offered:
 def release_of(folder: Folder, offered: Offered) -> Release:
     """What an offered release holds. Raises ``UpdateError``."""
     path = folder.target(offered.path, offered.sha256)
+    return parse_release(_content_of(folder, offered), str(path))
+
+
+def _content_of(folder: Folder, offered: Offered) -> bytes:
+    """Its release file, as it was signed. Raises ``UpdateError``."""
+    path = folder.target(offered.path, offered.sha256)
     content = read(path, RELEASE_BYTES, "a release file")
     if hashlib.sha256(content).hexdigest() != offered.sha256:
         raise UpdateError(f"{path}: is not the release file that was signed.")
-    return parse_release(content, str(path))
+    return content
+
+
+def _frames(target: Path, content: bytes, recent: Sequence[bytes]) -> list[tuple[Path, bytes]]:
+    """The release file packed for the way: alone, and on top of each that pedals may have."""
+    alone = (target.with_name(frame_name(target.name, None)), pack_release(content))
+    bases = {hashlib.sha256(base).hexdigest(): base for base in recent}
+    return [
+        alone,
+        *(
+            (target.with_name(frame_name(target.name, sha256)), pack_release(content, base))
+            for sha256, base in bases.items()
+        ),
+    ]
 
 
 def highest_version(state: State, component: Component) -> int:

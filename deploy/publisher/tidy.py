@@ -37,7 +37,7 @@ def tidy(folder: Folder, ring: Ring, now: datetime, days: int = KEEP_DAYS) -> in
                 (gone if left is not None and left < oldest else stays).append(path)
         releases = {path for file in stays for path in _named(folder, file)}
         chunks = {folder.chunk(name) for path in releases for name in _chunks(path)}
-        gone += _forgotten(folder.targets, releases, oldest)
+        gone += _forgotten(folder.targets, releases | _frames(folder, releases), oldest)
         gone += _forgotten(folder.chunks, chunks, oldest)
         try:
             freed = sum(path.stat().st_size for path in gone)
@@ -69,6 +69,17 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _forgotten(folder: Path, kept: set[Path], oldest: float) -> list[Path]:
     return [path for path in _files(folder) if path not in kept and path.stat().st_mtime < oldest]
+
+
+def _frames(folder: Folder, releases: set[Path]) -> set[Path]:
+    """What release files are packed as, beside them."""
+    return {
+        path for path in folder.targets.rglob("*.zst") if any(_packs(path, r) for r in releases)
+    }
+
+
+def _packs(frame: Path, release: Path) -> bool:
+    return frame.parent == release.parent and frame.name.startswith(f"{release.name}.")
 
 
 def _named(folder: Folder, metadata: Path) -> list[Path]:

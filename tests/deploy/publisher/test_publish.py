@@ -1,4 +1,5 @@
 import dataclasses
+import hashlib
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,8 @@ from deploy.errors import UpdateError, UpdateFailedError
 from deploy.publisher.folder import Folder
 from deploy.publisher.publish import begin, offers, slug
 from deploy.publisher.roles import PLAN
+from deploy.publisher.tidy import tidy
+from deploy.release_frame import frame_name, unpack_release
 from tests.deploy.publisher.client import Client
 from tests.deploy.publisher.repository import Repo, make_repository, some_files
 
@@ -30,6 +33,27 @@ def test_a_client_gets_what_was_published(repo: Repo, tmp_path: Path):
         "models/winter-set.json": some_files(1),
         "firmware/firmware-1.json": {"source/main.py": b"print()\n"},
     }
+
+
+def test_a_release_file_lies_packed_beside_itself(repo: Repo):
+    """Alone, and on top of each that a pedal may have; a small change takes few bytes."""
+    files = {f"presets/{number}.toml": bytes([number]) * 100 for number in range(60)}
+    contents = []
+    for version in range(3):
+        path, made = repo.publish(files | {"presets/0.toml": bytes([version]) * 50})
+        contents.append(made.content)
+    sha256 = hashlib.sha256(contents[2]).hexdigest()
+    target = repo.folder.target(path, sha256)
+    alone = target.with_name(frame_name(target.name, None)).read_bytes()
+    assert unpack_release(alone, len(contents[2])) == contents[2]
+    for base in contents[:2]:
+        name = frame_name(target.name, hashlib.sha256(base).hexdigest())
+        frame = target.with_name(name).read_bytes()
+        assert unpack_release(frame, len(contents[2]), base) == contents[2]
+        assert len(frame) < len(alone) / 2
+    aged = repo.now + timedelta(days=90)
+    tidy(repo.folder, repo.ring, aged, 30)
+    assert target.with_name(frame_name(target.name, None)).exists()
 
 
 def test_what_may_be_executed_is_said(repo: Repo):
