@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,8 @@ import pytest
 
 from deploy.errors import UpdateError, UpdateFailedError
 from deploy.firmware import idle, install, kept, smoke
+from deploy.firmware.folder import make
+from tests.conftest import ROOT
 from tests.deploy.firmware import tiny
 
 MODULES = ("purga_tiny", "device", "deploy")
@@ -201,3 +204,25 @@ def test_whose_fault_it_is() -> None:
     ):
         with pytest.raises(UpdateFailedError, match=said):
             run(program, timeout_s=20.0 if "sleep" not in program else 0.3)
+
+
+# ---- the real one -------------------------------------------------------------------------------
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_the_project_itself_becomes_firmware_that_plays(tmp_path: Path) -> None:
+    """From this checkout and a package registry to a slot that plays: a hundred megabytes."""
+    folder = tmp_path / "slot"
+    try:
+        made = make(ROOT, folder, kept.this_machine(), tmp_path / "kept")
+    except UpdateError as problem:
+        pytest.skip(f"no package registry or no compiler: {problem}")
+    assert made.left_to_the_pedal == ()
+    began_s = time.monotonic()
+    installed = install.install(folder, tiny.release_of(folder), tmp_path / "none")
+    seconds = smoke.test(folder / "source", scratch(tmp_path))
+    print(
+        f"{made.bytes / 1e6:.0f} MB to fetch, {installed.bytes / 1e6:.0f} MB installed in "
+        f"{time.monotonic() - began_s:.0f} s, of which smoke tests {sum(seconds.values()):.0f} s"
+    )
