@@ -116,6 +116,12 @@ class Loader:
         """Banks that could not even be tried."""
         return 0 if self._swaps is None else self._swaps.rejected
 
+    @property
+    def ident(self) -> int:
+        """The thread's, once it was started."""
+        assert self._thread.ident is not None
+        return self._thread.ident
+
     def start(self) -> None:
         """Begin. The thread has the processors that this object was made on."""
         sys.setswitchinterval(SWITCH_S)

@@ -15,6 +15,7 @@ from device.processes.control_watch import Watch
 from device.processes.journal import Journal
 from device.processes.link import ControlState, Heartbeat, Link, Listener, connect
 from device.script import Script
+from device.slots import LinkWatch
 from device.states import Temperatures
 from device.unit_config import FileChange
 
@@ -151,6 +152,7 @@ class Rig:
         position: float | None = None,
         problem: str = "",
         file: FileChange | None = None,
+        slot: Path | None = None,
     ) -> None:
         self.hand = hand = Hand()
         self.audio = FakeAudio(folder)
@@ -182,6 +184,7 @@ class Rig:
             self.watch,
             presets=3,
             faults=(f"wrong config: {problem}",) if problem else (),
+            slot=LinkWatch(slot),
         )
 
     def live(self, seconds: float) -> None:

@@ -4,6 +4,9 @@ import gc
 import json
 import os
 import shutil
+import subprocess
+import sys
+import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import soundfile
 
 import device.processes.quiet as quiet
 from device import ahead
@@ -29,6 +33,7 @@ from device.sound.dry import DryPath
 from device.sound.player import Player
 from device.sound.trial import Why
 from models.stage.model import STAGE_FILE
+from tests.conftest import ROOT
 from tests.device.signal import click_dbfs, sine
 from tests.device.test_processes import StoppedClock
 
@@ -499,8 +504,6 @@ def test_loading_beside_a_bank_that_sounds_imports_and_makes_nothing(
     pedal: Pedal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever would hold Python's lock for long was done before."""
-    import sys
-
     import pedalboard
 
     import models.nam.capture
@@ -535,3 +538,35 @@ def test_loading_beside_a_bank_that_sounds_imports_and_makes_nothing(
     bank, problems, _ = quiet.quiet_bank(pedal.config, ready)
     assert not problems and len(bank) == 2
     assert set(sys.modules) == before
+
+
+def test_a_run_of_every_process_follows_the_link(pedal: Pedal) -> None:
+    """``control`` sees it, ``audio`` has a bank made ready, time waits; nothing is lost."""
+    pedal.switch("a")
+    soundfile.write(pedal.folder / "in.wav", sine(110.0, 30 * RATE_HZ)[0], RATE_HZ)
+    runtime, out = pedal.folder / "rt", pedal.folder / "out"
+    command = [sys.executable, "-m", "device", "run", "--board", "simulated", "--json"]
+    command += ["--config", str(pedal.folder / "pedal.toml"), "--runtime", str(runtime)]
+    command += ["--input", str(pedal.folder / "in.wav"), "--out", str(out)]
+    run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        deadline_s = time.monotonic() + 120.0
+        while (
+            not (runtime / "meters").exists()
+            or read_meters(runtime / "meters").values["periods"] < 200
+        ):
+            assert time.monotonic() < deadline_s and run.poll() is None
+            time.sleep(0.01)
+        pedal.switch("b")
+        printed, told = run.communicate(timeout=120.0)
+    finally:
+        run.kill()
+    assert run.returncode == 0, told
+    values = read_meters(runtime / "meters").values
+    assert values["banks_swapped"] == 1 and values["banks_rejected"] == 0
+    assert values["xruns"] == values["path_errors"] == values["deadline_misses"] == 0
+    assert pedal.report.version == 2 and json.loads(printed.splitlines()[-1])
+    heard, _ = soundfile.read(out / "run.wav", dtype="float32")
+    level = 20.0 * np.log10(np.abs(heard[-4800:]).max() / np.abs(heard[4800:9600]).max())
+    assert level == pytest.approx(NEW_DB - OLD_DB, abs=0.1)
+    assert click_dbfs(heard[None, :]) < -60.0

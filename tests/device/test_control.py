@@ -11,7 +11,7 @@ import pytest
 from device.boards.board import MidiEvent
 from device.engine_kinds import Ceiling
 from device.knob.learn import FILE, read_learnt
-from device.processes.control import AUDIO_STOPPED_S, LOADING_STOPPED_S
+from device.processes.control import AUDIO_STOPPED_S, LOADING_STOPPED_S, SLOT_S
 from device.pump import HOLD_MAX_S, Monostable
 from device.unit_config import FileChange
 from tests.device.control_support import TURN_S, Rig
@@ -324,3 +324,23 @@ def test_leds_tell_playing_from_bypass_from_a_fault(rig: Rig) -> None:
     rig.audio.die()
     rig.live(1.0)
     assert fault[-1][1] and not status[-1][1]
+
+
+def test_audio_is_told_by_a_number_that_the_models_slot_is_another(tmp_path: Path) -> None:
+    link = tmp_path / "active"
+    rig = Rig(tmp_path, slot=link)
+    try:
+        rig.live(1.0)
+        first = rig.audio.heard.bank
+        assert first > 0, "whoever was here before had another number"
+        for name in ("a", "b", "b"):
+            new = tmp_path / "new"
+            new.symlink_to(name)
+            new.replace(link)
+            rig.live(SLOT_S + 0.02)
+            assert rig.audio.heard.bank == first + 1
+            first += 1
+        rig.live(2.0)
+        assert rig.audio.heard.bank == first
+    finally:
+        rig.close()
