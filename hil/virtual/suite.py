@@ -9,6 +9,7 @@ from hil.virtual.bundles import studio_bundle
 from hil.virtual.captures import write_capture
 from hil.virtual.machine import Job
 from hil.virtual.networks import light_stage
+from hil.virtual.releases import PRESET, releases
 from hil.virtual.ways import ways
 
 Profile = Literal["ci", "full"]
@@ -146,6 +147,16 @@ path = "direct"
 """
 
 
+def _update(profile: Profile) -> Job:
+    bank = '"presets/dark-to-bright.toml", "slot:presets/winter.toml"'
+    return Job(
+        "update",
+        etc={"purga/pedal.toml": pedal_toml(256, 4, bank)},
+        files={"releases": releases(), "cache/paths": ways(PRESET)},
+        limit_s=1800.0,
+    )
+
+
 def _hands(profile: Profile) -> Job:
     tests = _ROOT / "tests"
     files = [tests / "__init__.py", tests / "device" / "__init__.py"]
@@ -189,6 +200,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         "the studio engine's process dies and no period is lost",
         profiles=("full",),
     ),
+    Scenario("update", _update, "models are updated from a stick while one plays"),
     Scenario("unplugged", _unplugged, "the interface comes and goes"),
     Scenario("hands", _hands, "knob, footswitch, LEDs, MIDI and pins on real drivers"),
     Scenario("temperatures", _plain("temperatures"), "from −40 to 100 °C"),
