@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 TRIED_S = 0.3
 """Every preset is played for so long."""
 _LOWEST = 19
+_FIRST_TO_GO = 800
 _SETTLED = 0.25
 """The first part of that is not timed: caches fill."""
 
@@ -91,6 +92,9 @@ def main(arguments: list[str]) -> int:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, _LOWEST)
+    with contextlib.suppress(OSError):
+        # Where memory runs out this ends, not the process that plays and whose child it is.
+        Path("/proc/self/oom_score_adj").write_text(str(_FIRST_TO_GO))
     quiet_arithmetic()
     wanted = Wanted(**_tuples(json.loads(Path(arguments[0]).read_bytes())))
     try:
