@@ -285,7 +285,7 @@ def test_a_slot_that_is_a_link_is_not_followed(slots: Slots, tmp_path: Path) -> 
 
 def test_it_needs_the_standard_library_only() -> None:
     code = (
-        "import sys; sys.path.insert(0, '.'); import deploy.slots.__main__\n"
+        "import sys; sys.path.insert(0, '.'); import deploy.slots, deploy.record\n"
         "foreign = [n for n, m in sys.modules.items() if 'site-packages' in "
         "str(getattr(m, '__file__', ''))]\n"
         "print(foreign)"
