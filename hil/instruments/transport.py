@@ -177,7 +177,7 @@ class Link:
         """Send what is not answered. Raises ``InstrumentError``."""
         self._repeated(request, lambda port: b"")
 
-    def gather(self, request: bytes, quiet_s: float = 0.5, tries: int | None = None) -> bytes:
+    def gather(self, request: bytes, quiet_s: float = 0.3, tries: int | None = None) -> bytes:
         """Send a request and give all that comes until the line is quiet for ``quiet_s``.
 
         Raises ``InstrumentError``.
