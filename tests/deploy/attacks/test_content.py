@@ -252,6 +252,7 @@ def test_a_packed_release_file_that_is_wrong_is_as_good_as_none(world: World, na
     targets = world.mirror / "targets" / "models"
     new = next(path for path in targets.iterdir() if path.name.endswith(".two.json"))
     old = next(path for path in targets.iterdir() if path.name.endswith(".one.json"))
+    world.unpack()
     frame = PACKED[name](new.read_bytes(), old.read_bytes())
     for base in (None, sha256(old.read_bytes())):
         (targets / frame_name(new.name, base)).write_bytes(frame)
@@ -265,6 +266,7 @@ def test_a_packed_release_file_is_taken(linked: World, on_top: bool) -> None:
     targets = linked.mirror / "targets" / "models"
     new = next(path for path in targets.iterdir() if path.name.endswith(".two.json"))
     old = next(path for path in targets.iterdir() if path.name.endswith(".one.json"))
+    linked.unpack()
     base = old.read_bytes() if on_top else None
     frame = pack_release(new.read_bytes(), base)
     (targets / frame_name(new.name, sha256(base) if base else None)).write_bytes(frame)

@@ -78,12 +78,11 @@ THINGS: dict[str, Callable[[Path, Path], None]] = {
 
 
 def places(world: World) -> dict[str, Path]:
-    targets = world.mirror / "targets" / "models"
     return {
         "timestamp": world.newest("timestamp"),
         "snapshot": world.newest("snapshot"),
         "models": world.newest("models"),
-        "the release file": next(path for path in targets.iterdir() if "two" in path.name),
+        "the release file": world.unpack(),
         "a chunk": world.chunks()[3],
     }
 

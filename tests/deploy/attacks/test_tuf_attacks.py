@@ -59,7 +59,7 @@ def test_arbitrary_software_in_metadata_that_nobody_signed(world: World) -> None
 
 
 def test_arbitrary_software_in_a_release_file_that_was_changed(world: World) -> None:
-    file = next(path for path in (world.mirror / "targets/models").iterdir() if "two" in path.name)
+    file = world.unpack()
     honest = file.read_bytes()
     evil = json.loads(honest)
     evil["name"] = "twO"

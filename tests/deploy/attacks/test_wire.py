@@ -15,7 +15,7 @@ from deploy.chunks import describe
 from deploy.places import Component
 from deploy.release import Release
 from tests.deploy.attacks.pedal import Pedal
-from tests.deploy.attacks.world import World
+from tests.deploy.attacks.world import World, drop_packed
 from tests.deploy.link.server import Link
 from tests.deploy.publisher.repository import Repo, make_repository
 
@@ -103,6 +103,7 @@ def test_a_release_file_longer_than_the_link_holds(tmp_path: Path) -> None:
     files = {f"source/p{n % 9}/m{n}.py": numbers.randbytes(40) for n in range(200)}
     repo.publish(files, component="firmware")
     target = repo.state().of("firmware").signed.targets["firmware/firmware-1.json"]
+    drop_packed(repo.folder.path)
     holds = target.length // 3
     with Link(repo.folder.path, drop_each=holds, drop="reset") as link:
         pedal.get(pedal.http(link.url)).done()
@@ -111,9 +112,6 @@ def test_a_release_file_longer_than_the_link_holds(tmp_path: Path) -> None:
     assert pedal.version("firmware") == 1
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the publisher writes no packed release files (deploy.release_frame) yet"
-)
 def test_a_small_change_of_many_files_costs_little_too(tmp_path: Path) -> None:
     """The names of all files outweigh ten that changed, unless they come packed."""
     repo, pedal = real_repository(tmp_path)

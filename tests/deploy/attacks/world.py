@@ -90,6 +90,12 @@ class World:
                     place.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(file, place)
 
+    def unpack(self) -> Path:
+        """Drop packed release files, which nobody signs; gives release 2's plain one."""
+        drop_packed(self.mirror)
+        files = (self.mirror / "targets" / "models").iterdir()
+        return next(path for path in files if path.name.endswith(".two.json"))
+
     def days_pass(self, days: float) -> None:
         """For everybody."""
         self.repo.now += timedelta(days=days)
@@ -123,6 +129,12 @@ class World:
         have = {path.name for path in (self.old / "chunks").rglob("*")}
         files = sorted(path for path in (self.mirror / "chunks").rglob("*") if path.is_file())
         return [path for path in files if path.name not in have]
+
+
+def drop_packed(repository: Path) -> None:
+    """As if the publisher had none: what is plain has to do."""
+    for path in (repository / "targets").rglob("*.zst"):
+        path.unlink()
 
 
 def make_template(folder: Path) -> None:
