@@ -56,7 +56,8 @@ def _entries(
         status = entry.stat(follow_symlinks=False)
         if stat.S_ISLNK(status.st_mode):
             raise UpdateError(f"{_short(path)}: is a symbolic link, expected a file; {_REMEDY}.")
-        if status.st_dev != device:
+        # Of folders alone: on an overlay each file tells the device of its own layer.
+        if stat.S_ISDIR(status.st_mode) and status.st_dev != device:
             raise UpdateError(f"{_short(path)}: lies on another file system; {_REMEDY}.")
         if stat.S_ISDIR(status.st_mode):
             if path in above:
