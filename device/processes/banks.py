@@ -82,7 +82,9 @@ class Banks:
                 reason = loaded.problems[min(loaded.problems)]
                 self._reject(identity(slot.folder), slot.folder, reason)
                 loaded, config, slot = own, self._config, None
-        if self._config.slot_link is not None:
+        link = self._config.slot_link
+        if link is not None and link.parent.is_dir():
+            # Updates are installed here: one may come while this bank plays.
             from device.processes.quiet import load_libraries
 
             load_libraries()

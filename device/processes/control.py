@@ -94,7 +94,7 @@ class ControlLoop:
         # The bank's number differs from that of a control process that was here before: what it
         # has not seen of the slot, audio then looks for itself.
         self.state = ControlState(
-            preset=feet.preset, position=hands.position, bank=os.getpid() & 0x7FFF
+            preset=feet.preset, position=hands.position, bank=1 + os.getpid() % 0x7FFF
         )
         """What was published last."""
         self.learn_asked = False

@@ -14,7 +14,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from device.plain import dataclass, field
 from device.processes.pace import Pace
@@ -183,20 +183,19 @@ class Loader:
             lock_whole_memory()
         if self._swaps is None:
             return
-        if self.pace is None:
-            self._serve(self._swaps)
-        go_just_above_ordinary()
-        with self.pace.kept():
-            self._serve(self._swaps)
-
-    def _serve(self, swaps: Swaps) -> NoReturn:
+        if self.pace is not None:
+            go_just_above_ordinary()
         while True:
             for _ in range(os.eventfd_read(self._wake)):
-                try:
-                    self._do(swaps, *self._asked.popleft())
-                except Exception as problem:  # a defect of ours: the next bank may still be taken
-                    swaps.defect(problem)
+                with contextlib.nullcontext() if self.pace is None else self.pace.kept():
+                    self._try_to_do(self._swaps, *self._asked.popleft())
                 self._done += 1
+
+    def _try_to_do(self, swaps: Swaps, what: str, candidate: Candidate | None) -> None:
+        try:
+            self._do(swaps, what, candidate)
+        except Exception as problem:  # a defect of ours: the next bank may still be taken
+            swaps.defect(problem)
 
     def _do(self, swaps: Swaps, what: str, candidate: Candidate | None) -> None:
         if candidate is None:
