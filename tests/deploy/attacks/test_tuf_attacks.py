@@ -11,6 +11,7 @@ from tuf.api.metadata import Metadata, MetaFile
 from deploy.publisher.commit import commit
 from deploy.publisher.content import About
 from deploy.publisher.publish import publish
+from tests.deploy.attacks.pedal import LIMITS, TIGHT
 from tests.deploy.attacks.world import FIRMWARE, World
 from tests.deploy.link import faults
 from tests.deploy.link.server import Fault
@@ -368,7 +369,9 @@ def test_a_rollback_of_metadata_does_not_bring_back_a_refused_release(world: Wor
 @pytest.mark.parametrize("which", ["timestamp", r"\.models", "targets/", "chunks/"])
 def test_slow_retrieval(linked: World, which: str) -> None:
     """Bytes come all the time, and never enough of them; no attacker slows a stick down."""
+    linked.pedal.limits = TIGHT
     told = linked.get(Fault(faults.trickled(8, 0.05), path=which))
     told.failed("too slowly", "in time")
+    linked.pedal.limits = LIMITS
     still_one(linked)
     recovers(linked)

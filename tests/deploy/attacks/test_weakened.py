@@ -35,7 +35,7 @@ from tests.deploy.attacks import (
 )
 from tests.deploy.attacks import test_stolen_keys as keys
 from tests.deploy.attacks import test_tuf_attacks as attacks
-from tests.deploy.attacks.pedal import LightTrial
+from tests.deploy.attacks.pedal import LIMITS, LightTrial
 from tests.deploy.attacks.world import Kind, World, make_world
 
 Weaken = Callable[[pytest.MonkeyPatch, World], None]
@@ -138,7 +138,7 @@ def no_length_limit(patch: pytest.MonkeyPatch, world: World) -> None:
 
 
 def no_lowest_rate(patch: pytest.MonkeyPatch, world: World) -> None:
-    world.pedal.limits = replace(world.pedal.limits, lowest_rate_bytes_s=0.0)
+    patch.setattr(attacks, "TIGHT", LIMITS)
 
 
 def no_watchdog(patch: pytest.MonkeyPatch, world: World) -> None:
