@@ -1,0 +1,1 @@
+"""Simulated instruments: servers that speak the real wire protocols in front of one plant."""
