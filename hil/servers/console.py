@@ -103,7 +103,10 @@ class Console:
         return f"-bash: {words[0]}: command not found\n", 127
 
     def _status(self, given: list[str]) -> tuple[str, int]:
-        figures = self._plant.pedal.status()
+        pedal = self._plant.pedal
+        # The bench's presets are named after their engines: hil/instruments/pedal_files.py.
+        bank = {"presets": [{"name": f"bench {pedal.engine}"}]}
+        figures = {**pedal.status(), "preset": 0, "bank": bank}
         if "--json" in given:
             return json.dumps(figures) + "\n", 0
         return "".join(f"{name}  {value}\n" for name, value in figures.items()), 0
@@ -111,16 +114,20 @@ class Console:
     def _systemctl(self, given: list[str]) -> tuple[str, int]:
         names = [word.removesuffix(".service") for word in given if not word.startswith("-")]
         what, units = (names[0], names[1:]) if names else ("", [])
-        if "-s" in given and what == "kill":
-            units = units[1:]  # a signal that stands apart
+        if ("-s" in given and what == "kill") or ("-P" in given and what == "show"):
+            units = units[1:]  # a signal, or a property, that stands apart
         processes = [unit.removeprefix("purga-") for unit in units]
-        if what not in ("kill", "restart", "is-active") or not processes:
+        if what not in ("kill", "restart", "is-active", "show") or not processes:
             return "Unknown command verb or too few arguments.\n", 1
         for unit, process in zip(units, processes, strict=True):
             if process not in _PROCESSES or not unit.startswith("purga-"):
                 return f"Failed to {what} unit: Unit {unit}.service not loaded.\n", 1
         if what == "is-active":
             return "active\n" * len(units), 0
+        if what == "show":
+            # What the plant counts, it counts for all of them.
+            counts = [self._plant.pedal.status()["control"]["restarts"], 0, 0]
+            return "\n\n".join(str(count) for count in counts[: len(units)]) + "\n", 0
         for process in processes:
             self._plant.pedal.kill(self._plant.now_s(), process)
         return "", 0

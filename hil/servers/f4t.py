@@ -103,8 +103,10 @@ class F4T:
             with line.turns:
                 if values is not None:
                     return self.write(address, [int(value) for value in values])
-                for at in range(address, address + count):
-                    registers[at - first] = self.read(at)
+                if function in _READS:
+                    # A single write is answered with what was written, which stands there now.
+                    for at in range(address, address + count):
+                        registers[at - first] = self.read(at)
             return None
 
         floats = [

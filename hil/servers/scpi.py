@@ -67,11 +67,16 @@ class Scpi:
     def answer(self, line: bytes) -> bytes:
         """See the protocol."""
         answers = []
+        path = ""
         for request in _parts(line.decode("latin-1").strip(), ";"):
-            header, _, rest = request.strip().partition(" ")
+            header, _, rest = request.strip().upper().partition(" ")
             if not header:
                 continue
-            does = self._find(header.upper())
+            # What follows a semicolon begins where the last header was; most makers take the root.
+            does = (self._find(path + header) if path else None) or self._find(header)
+            if header[0] not in "*:":
+                path = (path + header).rpartition(":")[0]
+                path += ":" if path else ""
             try:
                 if does is None:
                     raise Complaint(UNDEFINED)
