@@ -142,10 +142,10 @@ class ConsoleUnit:
 
     def unplug(self, seconds: float) -> None:
         """See the protocol. The USB port is told to let go of the device."""
-        found = self._do(
+        found, _ = self._shell.run(
             f"d=$(readlink -f /sys/class/sound/$(basename $(readlink -f /proc/asound/"
             f"{self._places.card}))/device/..); test -w $d/authorized && echo $d"
-        ).strip()
+        )
         if not found.startswith("/sys/"):
             raise InstrumentError(
                 f"the pedal's interface {self._places.card} is not on USB; unplug it by hand."

@@ -66,8 +66,8 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        # JSON's escapes are TOML's; DEL is the one character that only TOML forbids bare.
-        return json.dumps(value, ensure_ascii=True).replace("\x7f", "\\u007f")
+        # JSON's escapes are TOML's, but for its pairs; DEL is what only TOML forbids bare.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, Mapping):
