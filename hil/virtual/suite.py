@@ -151,10 +151,24 @@ def _update(profile: Profile) -> Job:
     bank = '"presets/dark-to-bright.toml", "slot:presets/winter.toml"'
     return Job(
         "update",
-        etc={"purga/pedal.toml": pedal_toml(256, 4, bank)},
+        etc={"purga/pedal.toml": pedal_toml(256, 4, bank), **_import_units()},
         files={"releases": releases(), "cache/paths": ways(PRESET)},
         limit_s=1800.0,
     )
+
+
+def _import_units() -> dict[str, str]:
+    """The unit that imports from a stick, its sandbox too, for a guest that has no stick.
+
+    The repository lies on the shared folder instead; all that goes is what waits for a device.
+    """
+    units = _ROOT / "deploy" / "units"
+    lines = (units / "purga-import.service").read_text().splitlines()
+    kept = [line for line in lines if "media-purga.mount" not in line]
+    text = "\n".join(kept).replace("/media/purga", "/job/files/releases/repository")
+    sandbox = (units / "purga-update.service.d" / "all.conf").read_text()
+    where = "systemd/system/purga-bench.service"
+    return {where: text + "\n", f"{where}.d/all.conf": sandbox}
 
 
 def _hands(profile: Profile) -> Job:
