@@ -79,6 +79,8 @@ class ServerFaults:
     logger: LoggerFaults = field(default_factory=LoggerFaults)
     chamber_line: LineFaults = field(default_factory=LineFaults)
     """Of all the chamber's protocols; a bench uses one."""
+    second_line: LineFaults = field(default_factory=LineFaults)
+    """Of the chamber's other line: what watches the bench has one of its own."""
     supply_line: LineFaults = field(default_factory=LineFaults)
     logger_line: LineFaults = field(default_factory=LineFaults)
     console_line: LineFaults = field(default_factory=LineFaults)

@@ -29,8 +29,10 @@ from hil.servers.simserv import Simserv
 from hil.servers.supply import Supply
 from hil.servers.turns import Turns
 
+CHAMBERS = ("espec", "simserv", "ascii2", "f4t")
+"""What the plant's one chamber is served as."""
 _START_S = 20.0
-"""Real seconds; a machine that cannot open seven sockets by then is broken."""
+"""Real seconds; a machine that cannot open a dozen sockets by then is broken."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,13 @@ class Servers:
         """Address of the chamber as one with a Watlow F4T."""
         return self._lines["f4t"].address
 
+    def second(self, chamber: str) -> str:
+        """Address of the chamber's other line, as ``espec``, ``simserv``, ``ascii2`` or ``f4t``.
+
+        Most have two, a network and a serial one: losing one of them leaves the other.
+        """
+        return self._lines[f"{chamber} second"].address
+
     @property
     def supply(self) -> str:
         """Address of the supply."""
@@ -82,10 +91,11 @@ class Servers:
         return self._lines["console"].address
 
     def lose(self, what: str = "chamber", how: Lost = "closed") -> None:
-        """Take a line away: ``chamber`` (whatever it speaks), ``supply``, ``logger``, ``console``.
+        """Take a line away: ``chamber``, ``second``, ``supply``, ``logger`` or ``console``.
 
-        ``closed`` refuses whoever connects; ``silent`` is a cable that was pulled: nothing comes.
-        An empty ``how`` gives it back.
+        The chamber's is every protocol's at once, and so is its ``second``. ``closed``
+        refuses whoever connects; ``silent`` is a cable that was pulled: nothing comes. An empty
+        ``how`` gives it back.
         """
         getattr(self.faults, f"{what}_line").lost = how
         if how == "closed":
@@ -133,13 +143,14 @@ def start_servers(
         "logger": Logger(plant, faults.logger, positions),
     }
     lines = {
-        "espec": Line("espec", faults.chamber_line, faults.seed, turns),
-        "simserv": Line("simserv", faults.chamber_line, faults.seed, turns),
-        "ascii2": Line("ascii2", faults.chamber_line, faults.seed, turns),
-        "f4t": Line("f4t", faults.chamber_line, faults.seed, turns),
-        "supply": Line("supply", faults.supply_line, faults.seed, turns),
-        "logger": Line("logger", faults.logger_line, faults.seed, turns),
-        "console": Line("console", faults.console_line, faults.seed, turns),
+        name: Line(name, held, faults.seed, turns)
+        for name, held in (
+            *((name, faults.chamber_line) for name in CHAMBERS),
+            *((f"{name} second", faults.second_line) for name in CHAMBERS),
+            ("supply", faults.supply_line),
+            ("logger", faults.logger_line),
+            ("console", faults.console_line),
+        )
     }
     console = Console(plant, lambda text: _print(loop, lines["console"], text))
     registers = F4T(controller, humidity=humidity)
@@ -167,12 +178,13 @@ async def _open(
     close: list[Callable[[], object]],
 ) -> None:
     """Listen for all of them; what closes them is put into ``close``."""
-    for name, dialect in dialects.items():
-        protocol = partial(LineProtocol, lines[name], dialect)
-        close.append((await listen(lines[name], protocol)).close)
+    for name, line in lines.items():
+        if dialect := dialects.get(name.removesuffix(" second")):
+            close.append((await listen(line, partial(LineProtocol, line, dialect))).close)
     typed = lines["console"]
     close.append((await listen(typed, partial(ConsoleProtocol, typed, console))).close)
-    close.append((await serve(registers, lines["f4t"])).close)
+    for name in ("f4t", "f4t second"):
+        close.append((await serve(registers, lines[name])).close)
 
 
 def _serve(loop: asyncio.AbstractEventLoop, close: list[Callable[[], object]]) -> None:
