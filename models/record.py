@@ -1,6 +1,7 @@
 """JSON files that others wrote: read whole or refused, with one sentence that says why."""
 
 import json
+import re
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -62,7 +63,7 @@ def _no_number(name: str) -> float:
 def first_problem(problem: ValidationError) -> str:
     """What is wrong first: where, what was given, what is expected."""
     first = problem.errors(include_url=False)[0]
-    place = ".".join(str(part)[:60] for part in first["loc"])
+    place = ".".join(_named(part) for part in first["loc"])
     where = f"{place} is" if place else "it is"
     if first["type"] == "extra_forbidden":
         return f"{place} is not a key that exists here"
@@ -72,6 +73,15 @@ def first_problem(problem: ValidationError) -> str:
         return str(first["msg"]).removeprefix("Value error, ")
     expected = str(first["msg"]).removeprefix("Input ")
     return f"{where} {_given(first['input'])}, but {expected[:1].lower()}{expected[1:]}"
+
+
+def _named(part: int | str) -> str:
+    """An index or a key; quoted where it is more than a short word, so that it cannot pass for it.
+
+    A hostile file's keys may hold anything, also what clears a terminal.
+    """
+    plain = isinstance(part, int) or (part.isprintable() and re.fullmatch(r"\S{1,60}", part))
+    return str(part) if plain else _given(part)
 
 
 def _given(value: object) -> str:
