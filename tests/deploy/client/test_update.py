@@ -447,7 +447,8 @@ def test_chunks_outlast_the_power(pedal: Pedal, repo: Repo) -> None:
         pedal.update(http(pedal, link))
         chunks = link.paths("chunks/")
         assert len(chunks) == len(set(chunks)), "none is fetched twice"
-        assert len(link.paths("targets/models/[0-9a-f]+.models-2.json$")) == 1
+        # Plain or packed, the release file came once.
+        assert len(link.paths("targets/models/[0-9a-f]+.models-2.json")) == 1
     assert pedal.version() == 2
 
 
