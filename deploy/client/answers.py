@@ -41,6 +41,14 @@ class AgainError(Exception):
     after_s: float = 0.0
 
 
+@dataclass
+class PastTheEndError(AgainError):
+    """What was asked for begins behind the end: an announced length was wrong, or is by now."""
+
+    whole_bytes: int | None = None
+    """How much there is of it, if the server says."""
+
+
 def portal(url: str) -> CaptivePortalError:
     """The sentence for a web page in a repository's place."""
     return CaptivePortalError(
@@ -64,7 +72,9 @@ def judge(url: str, status: int, headers: Mapping[str, str]) -> None:
     if status == _NETWORK_LOGIN:
         raise portal(url)
     if status == _RANGE:
-        raise AgainError(f"{host(url)} has less of it than it should")
+        whole = headers.get("content-range", "").strip().removeprefix("bytes */")
+        known = int(whole) if whole.isascii() and whole.isdigit() and len(whole) < 16 else None
+        raise PastTheEndError(f"{host(url)} has less of it than it should", whole_bytes=known)
     if status >= 400:
         raise StatusError(f"{host(url)} answered with status {status} for {path(url)}.", status)
     if status not in (200, 206):

@@ -15,6 +15,7 @@ from deploy.client.answers import (
     REDIRECTS,
     AgainError,
     LinkError,
+    PastTheEndError,
     host,
     judge,
     looks_like_a_page,
@@ -62,12 +63,13 @@ class Link:
         It may give more than ``size``, and whether it is the right content is for the caller to
         find out. Raises ``LinkError`` with one sentence when it cannot be had this time.
         """
-        got, failures = 0, 0
+        got, failures, resumes = 0, 0, True
         while True:
             before = got
             try:
-                for piece in self._once(url, got):
+                for piece in self._once(url, got, resumes):
                     got += len(piece)
+                    resumes = True
                     yield piece
                 if size is None or got >= size:
                     return
@@ -75,6 +77,10 @@ class Link:
             except AgainError as again:
                 if size is not None and got >= size:
                     return  # whatever length was announced: all that is wanted is here
+                if isinstance(again, PastTheEndError):
+                    if size is None and again.whole_bytes == got:
+                        return  # the length that was announced was too long: this is all
+                    resumes = False
                 if got - before >= self._limits.progress_bytes:
                     failures = 0
                 failures += 1
@@ -89,14 +95,14 @@ class Link:
         """Give the connections back."""
         self._pools.clear()
 
-    def _once(self, url: str, skip: int) -> Iterator[bytes]:
-        """One try at what follows the first ``skip`` bytes."""
+    def _once(self, url: str, skip: int, resumes: bool) -> Iterator[bytes]:
+        """One try at what follows ``skip`` bytes; with ``resumes`` only that is asked for."""
         began = self._clock.monotonic()
         response: BaseHTTPResponse | None = None
         whole = False
         try:
             with self._watchdog.guard(self._head_s(url)):
-                response = self._open(url, skip)
+                response = self._open(url, skip if resumes else 0)
                 if response.status == 206 and skip:
                     if resumes_at(response.headers) != skip:
                         raise LinkError(f"{host(url)} resumed {path(url)} at another place.")

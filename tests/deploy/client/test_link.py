@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from deploy.client.link import Link as Client
 from deploy.errors import UpdateFailedError
 from tests.deploy.client.stands import FakeClock
 from tests.deploy.link import faults
-from tests.deploy.link.server import Fault, Link
+from tests.deploy.link.server import Answer, Fault, Link, Request
 
 CONTENT = random.Random(7).randbytes(300_000)
 QUICK = Limits(connect_s=2.0, read_s=0.25, rate_window_s=0.25, lowest_rate_bytes_s=40_000.0)
@@ -289,3 +290,40 @@ def test_a_head_that_broke_off_is_no_empty_file(client: Client) -> None:
 def test_all_that_is_wanted_is_enough(client: Client, server: Link) -> None:
     server.faults = [Fault(faults.wrong_length(100))]
     assert fetched(client, server.url + "big", len(CONTENT)) == CONTENT
+
+
+def silent_past_the_end(request: Request, honest: Answer) -> Answer:
+    """As some servers are: status 416 and not a word of how much there is."""
+    return replace(honest, headers={}) if honest.status == 416 else honest
+
+
+def test_what_was_announced_as_longer_begins_anew(client: Client, server: Link) -> None:
+    server.faults = [Fault(faults.wrong_length(100), times=1), Fault(silent_past_the_end)]
+    assert fetched(client, server.url + "big") == CONTENT
+    asked = [request.headers.get("range") for request in server.requests]
+    assert asked == [None, f"bytes={len(CONTENT)}-", None]
+
+
+def test_what_is_shorter_than_it_should_be_is_given_up(client: Client, server: Link) -> None:
+    size = len(CONTENT) + 40
+    with pytest.raises(LinkError, match=f"sent {len(CONTENT)} of {size} bytes|has less of it"):
+        fetched(client, server.url + "big", size)
+    assert len(server.requests) == Limits().tries
+
+
+def test_where_the_server_says_how_much_there_is_nothing_comes_twice(
+    client: Client, server: Link
+) -> None:
+    server.faults = [Fault(faults.wrong_length(100))]
+    assert fetched(client, server.url + "big") == CONTENT
+    assert len(server.requests) == 2
+
+
+def test_a_file_that_became_shorter_meanwhile_is_an_error(client: Client, server: Link) -> None:
+    def shrunk(request: Request, honest: Answer) -> Answer:
+        (server.folder / "big").write_bytes(CONTENT[:1000])
+        return faults.wrong_length(100)(request, honest)
+
+    server.faults = [Fault(shrunk, times=1)]
+    with pytest.raises(LinkError, match="sent less than before, 5 times in a row"):
+        fetched(client, server.url + "big")
