@@ -2,8 +2,9 @@
 
 import re
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeGuard
 from urllib.parse import urlsplit
 
 from deploy.errors import UpdateError
@@ -11,6 +12,7 @@ from deploy.places import COMPONENTS, Component
 from device.table import Range, Size, read_table
 
 MB = 1_000_000
+_NAME = re.compile(r"(\w[\w-]{0,62}\.)*\w[\w-]{0,62}\.?")
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,25 @@ def check_url(url: str) -> None:
         port_is_one = parts.port is None or parts.port > 0
     except ValueError:
         port_is_one = False
-    if not port_is_one or parts.scheme not in ("http", "https") or not parts.hostname:
+    # Line ends are dropped when an address is taken apart, but not when it is asked for.
+    if not url.isprintable() or " " in url:
+        raise ValueError(f"url {url[:60]!r} must have no blanks or control signs; a blank is %20")
+    if not port_is_one or parts.scheme not in ("http", "https") or not _is_host(parts.hostname):
         raise ValueError(f"url {url[:60]!r} must begin with https:// or http:// and name a server")
+    if not parts.hostname.isascii():
+        raise ValueError(f"url {url[:60]!r} must name the server in ASCII, as xn--…")
     if parts.query or parts.fragment:
         raise ValueError(f"url {url[:60]!r} must be a folder, without ? and #")
+
+
+def _is_host(name: str | None) -> TypeGuard[str]:
+    """Whether that can be a server's name, in whatever letters, or its address."""
+    if name is None or len(name) > 253:
+        return False
+    try:
+        return bool(_NAME.fullmatch(name) or IPv6Address(name))
+    except ValueError:
+        return False
 
 
 def read_settings(path: Path) -> Settings:
