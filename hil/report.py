@@ -8,17 +8,16 @@ import json
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
 from device.files import whole_file
 from device.tools.machine import machine
-from hil.drawn import HEIGHT, WIDTH, loads, strip
+from hil.budgets import BUDGETS, budget_of
+from hil.page import page
+from hil.raw import hashes
 from hil.results import (
-    KINDS,
     Expected,
     ResultsError,
     ScenarioResult,
@@ -33,15 +32,35 @@ PAGE, NUMBERS = "index.html", "report.json"
 ROOT = Path(__file__).resolve().parents[1]
 
 NOT_SHOWN = (
-    "SIMULATED: an emulated machine with real kernel drivers, in virtual time. It shows what the "
-    "software does, and when by the machine's own clock. It does not show the Jetson's speed, the "
-    "circuits, the interface or the analogue sound. Its temperatures are numbers that a driver is "
-    "told: no result here is a qualification at −40 °C or at any other temperature."
+    "SIMULATED: chamber, supply and pedal are a model in virtual time, and the virtual pedal is an "
+    "emulated machine with real kernel drivers. They show what the software does, and when by "
+    "their own clocks. They do not show the Jetson's speed, the circuits, the interface or the "
+    "analogue sound. Their temperatures are numbers that a driver is told: no result here is a "
+    "qualification at −40 °C or at any other temperature."
 )
 """What stands beside every verdict of a simulated run."""
 
-_MEASURED = "MEASURED on the bench, on the machine named below."
+_MEASURED = "MEASURED on the bench and the unit named below."
+_PARTLY = " What is stamped SIMULATED beside it was not, and qualifies nothing."
 _MOST_FILES = 40
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What stands in a report beside the results."""
+
+    simulated: bool = True
+    """Of scenarios that do not say it themselves, and of the verdict."""
+    command: str = "python -m hil run"
+    """How one makes the report again."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Added to those that are found."""
+    bench: Mapping[str, Any] = field(default_factory=dict)
+    """Instruments and unit (``hil.runs.opening.described``)."""
+    deviations: Sequence[str] = ()
+    """Sentences: what was not done as the standards say, or not at all."""
+    claims: Mapping[str, str] = field(default_factory=dict)
+    """What a scenario shows, in a line, by its name."""
 
 
 def write_report(
@@ -49,71 +68,73 @@ def write_report(
     folder: Path,
     *,
     expected: Expected = (),
-    simulated: bool = True,
-    command: str = "python -m hil run",
-    versions: Mapping[str, str] | None = None,
+    facts: Facts | None = None,
 ) -> Path:
     """Write ``report.json`` and ``index.html`` into ``folder``; returns the page's path.
 
     ``expected`` is what a whole run holds (see ``hil.results.verdict``); without it only the
-    scenarios given are judged. ``command`` is how one makes this report again; ``versions`` adds
-    to those that are found. A scenario that names no artefacts gets those that lie in its folder.
-    Each file appears whole or not at all. Raises ``ResultsError`` for results that are there
-    twice, ``AudioFileError`` where the disk does not take a file.
+    scenarios given are judged. A scenario that names no artefacts gets those that lie in its
+    folder. Each file appears whole or not at all. Raises ``ResultsError`` for results that are
+    there twice, ``AudioFileError`` where the disk does not take a file.
     """
+    facts = facts or Facts()
     folder.mkdir(parents=True, exist_ok=True)
-    report = summary(
-        results,
-        expected,
-        simulated=simulated,
-        command=command,
-        versions={**_versions(), **(versions or {})},
-        artefacts={each.name: _artefacts(each, folder) for each in results},
-    )
-    page = _page(report, results)
+    artefacts = {each.name: _artefacts(each, folder) for each in results}
+    facts = replace(facts, versions={**_versions(), **facts.versions})
+    report = summary(results, expected, facts, artefacts)
+    raw = [name for names in artefacts.values() for name in names if name.endswith(".csv")]
+    report["raw"] = hashes(folder, raw)
+    text = page(report, results, folder)
     with whole_file(folder / NUMBERS) as temporary:
-        text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", "utf-8")
+        numbers = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
+        temporary.write_text(numbers + "\n", "utf-8")
     with whole_file(folder / PAGE) as temporary:
-        temporary.write_text(page, "utf-8")
+        temporary.write_text(text, "utf-8")
     return folder / PAGE
 
 
 def summary(
     results: Sequence[ScenarioResult],
     expected: Expected = (),
-    *,
-    simulated: bool = True,
-    command: str = "python -m hil run",
-    versions: Mapping[str, str] | None = None,
+    facts: Facts | None = None,
     artefacts: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
     """Collect ``report.json``. Raises ``ResultsError`` for results that are there twice."""
+    facts = facts or Facts()
     found = verdict(results, expected)
-    checks = [
-        {**check, "scenario": result.name, "command": f"{command} --only {result.name}"}
-        for result in results
-        for check in to_json(result)["checks"]
-    ]
+    checks = []
     scenarios = []
     for result in results:
         plain = to_json(result)
-        del plain["checks"]
+        simulated = facts.simulated if result.simulated is None else result.simulated
+        stamp = "SIMULATED" if simulated else "MEASURED"
+        again = f"{facts.command} --only {result.name}"
+        for check in plain.pop("checks"):
+            added = {"margin": _margin(check), "source": _source(check), "stamp": stamp}
+            checks.append({**check, **added, "scenario": result.name, "command": again})
         plain["artefacts"] = list((artefacts or {}).get(result.name, result.artefacts))
-        scenarios.append({**plain, "verdict": result.verdict})
+        added = {"verdict": result.verdict, "stamp": stamp}
+        scenarios.append({**plain, **added, "claims": facts.claims.get(result.name, "")})
+    says = NOT_SHOWN
+    if not facts.simulated:
+        partly = any(each["stamp"] == "SIMULATED" for each in scenarios)
+        says = _MEASURED + (_PARTLY if partly else "")
     return {
         "format": FORMAT,
         "verdict": found,
-        "simulated": simulated,
-        "says": NOT_SHOWN if simulated else _MEASURED,
+        "simulated": facts.simulated,
+        "says": says,
         "missing": missing(results, expected),
-        "command": command,
+        "command": facts.command,
         "durations": {
             "virtual_s": round(sum(each.virtual_s for each in results), 3),
             "wall_s": round(sum(each.wall_s for each in results), 3),
         },
+        "bench": dict(facts.bench),
+        "deviations": list(facts.deviations),
         "machine": machine(),
-        "versions": dict(versions or {}),
+        "versions": dict(facts.versions),
+        "raw": {},
         "checks": checks,
         "scenarios": scenarios,
     }
@@ -130,10 +151,9 @@ def read_report(folder: Path) -> list[ScenarioResult]:
             )
         mine: dict[str, list[dict[str, Any]]] = {each["name"]: [] for each in report["scenarios"]}
         for check in report["checks"]:
-            own = {name: value for name, value in check.items() if name not in _ADDED}
-            mine[check["scenario"]].append(own)
+            mine[check["scenario"]].append(_without(check, _ADDED))
         return [
-            from_json({**_without(each, "verdict"), "checks": mine[each["name"]]})
+            from_json({**_without(each, _SAID), "checks": mine[each["name"]]})
             for each in report["scenarios"]
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -145,11 +165,26 @@ def read_report(folder: Path) -> list[ScenarioResult]:
         ) from None
 
 
-_ADDED = ("scenario", "command")
+_ADDED = ("scenario", "command", "margin", "source", "stamp")
+_SAID = ("verdict", "stamp", "claims")
 
 
-def _without(value: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return {key: each for key, each in value.items() if key != name}
+def _without(value: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {key: each for key, each in value.items() if key not in names}
+
+
+def _margin(check: Mapping[str, Any]) -> float | None:
+    """How far on the right side of its limit; None where a limit has no sides."""
+    asked, limit, measured = check["asked"], check["limit"], check["measured"]
+    if limit is None or measured is None or asked[:1] not in ("≤", "≥"):
+        return None
+    return float(limit - measured) if asked[0] == "≤" else float(measured - limit)
+
+
+def _source(check: Mapping[str, Any]) -> str:
+    """Where the limit is from, where it stands in the table of limits."""
+    budget = BUDGETS.get(budget_of(check["id"]))
+    return "" if budget is None else budget.source
 
 
 # ---- what is found on the machine ---------------------------------------------------------------
@@ -186,84 +221,3 @@ def _inside(path: Path, folder: Path) -> str:
         return path.resolve().relative_to(folder.resolve()).as_posix()
     except ValueError:
         return path.as_posix()
-
-
-# ---- the page -----------------------------------------------------------------------------------
-
-_HEADLINES = {
-    "pass": "Every number was kept",
-    "fail": "Not every number was kept",
-    "incomplete": "Not everything was run",
-}
-
-
-def _page(report: Mapping[str, Any], results: Sequence[ScenarioResult]) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": _number, "clock": _clock, "path": Markup}
-    environment.filters |= {"shown": _shown, "listed": _listed}
-    drawn = [(each, strip(each)) for each in results]
-    histograms = [each for each in map(loads, results) if each is not None]
-    return environment.get_template("page.html.j2").render(
-        report=report,
-        headline=_HEADLINES[report["verdict"]],
-        groups=_groups(report["checks"]),
-        missed=[check for check in report["checks"] if not check["ok"]],
-        broken=[each for each in report["scenarios"] if each["failed_because"]],
-        strips=[(each.name, each.failed_because, picture) for each, picture in drawn],
-        histograms=histograms,
-        kinds=KINDS,
-        box=f"0 0 {WIDTH:g} {HEIGHT:g}",
-    )
-
-
-def _groups(
-    checks: Sequence[Mapping[str, Any]],
-) -> list[tuple[str, str, list[Mapping[str, Any]]]]:
-    """Scenario, group and its checks, in the order of the run."""
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for check in checks:
-        groups.setdefault((check["scenario"], check["group"]), []).append(check)
-    return [(scenario, group, rows) for (scenario, group), rows in groups.items()]
-
-
-def _number(value: float) -> str:
-    """Four digits that count, whole numbers whole, a true minus sign."""
-    text = f"{value:.0f}" if value == int(value) and abs(value) < 1e9 else f"{value:.4g}"
-    return text.replace("-", "−")
-
-
-def _shown(check: Mapping[str, Any]) -> str:
-    """What was measured, in words: ``84.2 ms``, ``yes``, ``not measured``."""
-    if check["measured"] is None:
-        return "not measured"
-    if check["asked"] == "yes" and not check["unit"]:
-        return "yes" if check["measured"] >= 1 else "no"
-    return f"{_number(check['measured'])} {check['unit']}".strip()
-
-
-def _clock(seconds: float) -> str:
-    """``12.3 s``, ``4 min 5 s``, ``1 h 12 min``."""
-    if seconds < 60.0:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
-def _listed(figures: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
-    """Figures by dotted name, without what is drawn (lists)."""
-    rows: list[tuple[str, str]] = []
-    for name, value in figures.items():
-        if isinstance(value, Mapping):
-            rows += _listed(value, f"{before}{name}.")
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            rows.append((before + name, _number(value)))
-        elif not isinstance(value, (list, tuple)):
-            rows.append((before + name, str(value)))
-    return rows

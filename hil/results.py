@@ -94,6 +94,9 @@ class ScenarioResult:
     ``figures`` itself) may hold ``histogram``, periods by load in half percents of a period, the
     last for all beyond; and ``period_ms``, how long a period lasts. ``artefacts`` are paths in the
     report's folder. ``failed_because`` says why the scenario broke off; None when it did not.
+    ``stopped`` says what ended it without judging the pedal: a hand, or an instrument that failed;
+    what it found until then stands, the rest is missing. ``simulated``: whether its numbers are;
+    None: as the report says of all.
     """
 
     name: str
@@ -105,6 +108,8 @@ class ScenarioResult:
     figures: Mapping[str, Any] = field(default_factory=dict)
     artefacts: Sequence[str] = ()
     failed_because: str | None = None
+    stopped: str | None = None
+    simulated: bool | None = None
 
     @property
     def missed(self) -> list[Check]:
@@ -128,6 +133,7 @@ def missing(results: Sequence[ScenarioResult], expected: Expected) -> list[str]:
     absent = [name for name in wanted if name not in found]
     # A scenario that checked nothing was there in name only; one that broke off is a failure.
     absent += [each.name for each in results if not each.checks and not each.failed_because]
+    absent += [each.name for each in results if each.stopped]
     for name, checks in wanted.items():
         absent += [f"{name}: {check}" for check in checks if check not in found.get(name, checks)]
     return list(dict.fromkeys(absent))

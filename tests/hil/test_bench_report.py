@@ -12,7 +12,7 @@ import pytest
 
 from device.processes.meters import BINS_PER_PERIOD, HISTOGRAM_BINS
 from hil.drawn import Strip, loads, strip
-from hil.report import read_report, summary, write_report
+from hil.report import Facts, read_report, summary, write_report
 from hil.results import Mark, ResultsError, ScenarioResult, Span
 from tests.hil.results import BAD, GOOD, UNSEEN, scenario
 from tests.models.browser import browser
@@ -82,6 +82,9 @@ def test_the_numbers_that_other_programs_read(tmp_path: Path) -> None:
         "unit": "ms",
         "ok": True,
         "note": "worst of 2",
+        "margin": 28.75,
+        "source": "",
+        "stamp": "SIMULATED",
         "scenario": "faults",
         "command": "python -m hil run --only faults",
     }
@@ -127,7 +130,7 @@ def test_a_simulated_pass_never_reads_as_a_qualification(tmp_path: Path) -> None
 
 
 def test_a_bench_with_hardware_is_measured(tmp_path: Path) -> None:
-    report, page = written(tmp_path, scenario(), playing(), simulated=False)
+    report, page = written(tmp_path, scenario(), playing(), facts=Facts(simulated=False))
     assert report["simulated"] is False
     assert "MEASURED" in page.text
     assert "SIMULATED" not in page.text + json.dumps(report)

@@ -1,0 +1,1 @@
+"""A run of the bench: which stages, on what, side by side, kept as they end, made safe always."""
