@@ -56,7 +56,7 @@ class Banks:
         rest: Callable[[], None] = lambda: None,
         status: Callable[[str], None] = lambda text: None,
     ) -> None:
-        """``config`` is without a slot; ``clock`` gives nanoseconds of the loop's processing.
+        """``config`` is without a slot; ``clock`` gives the calling thread's nanoseconds.
 
         ``rest`` is called between two pieces of what cannot be divided; ``status`` is told one
         line about the bank.

@@ -67,7 +67,7 @@ def _play(config: Config, watchdog: Watchdog, journal: Journal) -> None:
     meters = Meters(config.meters)
     listener = Listener(config.control_socket)
     pace = Pace()
-    banks = Banks(config, journal, side.watch.busy_ns, pace.rest, watchdog.status)
+    banks = Banks(config, journal, time.thread_time_ns, pace.rest, watchdog.status)
     updated = config.slot_link is not None
     loader = Loader(banks.first, locked=True, swaps=banks if updated else None, pace=pace)
     loop = AudioLoop(

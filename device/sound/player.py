@@ -138,7 +138,12 @@ class Player:
         self._run = path = self._path
         steered = self._steered(path, source, position, positions)
         self.position = float(steered[-1])
-        self._play(path, source, steered, dryness, target)
+        if self.trial is None:
+            self._play(path, source, steered, dryness, target)
+        else:
+            self.trial.begin()
+            self._play(path, source, steered, dryness, target)
+            self.trial.end()
         if self._leaving is not None:
             self._run = self._leaving
             steered = self._steered(self._leaving, source, position, positions)

@@ -17,6 +17,9 @@ KEPT_S = 5.0
 """The bank before is kept for so long, to come back to."""
 LATE_PERIODS = 4
 """So many periods beyond their time within ``LISTEN_S`` are no accident."""
+OWN_SHARE = 0.7
+"""A late period is the bank's doing where it computed for this part of the period itself; else
+something else has kept the processor."""
 
 
 class Why(IntEnum):
@@ -42,7 +45,7 @@ class Trial:
         period_frames: int,
         clock: Callable[[], int],
     ) -> None:
-        """Take a bank whose presets are prepared; ``clock`` gives nanoseconds of processing."""
+        """Take a bank whose presets are prepared; ``clock`` gives the thread's own nanoseconds."""
         self.other = bank
         """The bank that is not the player's: the new one until it is on air, then the old one,
         and the new one again where it was rejected."""
@@ -58,6 +61,7 @@ class Trial:
         self._listen_periods = max(1, round(LISTEN_S * rate_hz / period_frames))
         self._kept_periods = max(1, round(KEPT_S * rate_hz / period_frames))
         self._periods = self._heard = self._late = self._own_late = self._began_ns = 0
+        self._took_ns = 0
         self.heard_enough = False
         """It has been good for long enough to be heard."""
 
@@ -72,15 +76,20 @@ class Trial:
         return self._heard >= self._kept_periods
 
     def begin(self) -> None:
-        """A period of it begins, unheard."""
+        """A period of it begins."""
         self._began_ns = self._clock()
+
+    def end(self) -> None:
+        """It is computed."""
+        self._took_ns = self._clock() - self._began_ns
 
     def listened(self, finite: bool, nan_periods: int, latency_frames: int) -> None:
         """A period of it has been played unheard."""
+        self.end()
         self._periods += 1
         if not finite or nan_periods:
             self.reject(Why.NAN)
-        if self._clock() - self._began_ns > self._period_ns:
+        if self._took_ns > self._period_ns:
             self._own_late += 1
             if self._own_late >= LATE_PERIODS:
                 self.reject(Why.SLOW)
@@ -106,6 +115,8 @@ class Trial:
 
     def miss(self) -> None:
         """A period took longer than it lasts."""
+        if self.on_air and self._took_ns < OWN_SHARE * self._period_ns:
+            return
         self._late += 1
         if self._late < LATE_PERIODS or self.why != Why.NONE:
             return

@@ -35,7 +35,17 @@ from models.units import Audio
 RATE_HZ, PERIOD_FRAMES, PERIODS = 48_000, 64, 3
 PERIOD_NS = PERIOD_FRAMES * 1_000_000_000 // RATE_HZ
 PATIENCE_S = 600.0
-_COLUMNS = ("part", "periods", "took p99", "most", "began p99", "latest", "loader's p99.9", "most")
+_COLUMNS = (
+    "part",
+    "periods",
+    "xruns",
+    "took p99",
+    "most",
+    "began p99",
+    "latest",
+    "loader's p99.9",
+    "most",
+)
 
 
 class ClockPort:
@@ -46,6 +56,8 @@ class ClockPort:
     def __init__(self) -> None:
         self._due_ns = 0
         self._noise = np.random.default_rng(0).uniform(-0.1, 0.1, (1, PERIOD_FRAMES))
+        self.xruns = 0
+        """Of the part that is measured."""
         self.late_ns = 0
         """By how much the last period began later than it was there."""
 
@@ -64,6 +76,7 @@ class ClockPort:
         if self.late_ns < (PERIODS - 1) * PERIOD_NS:
             return PortStatus.OK
         self._due_ns += self.late_ns
+        self.xruns += 1
         return PortStatus.XRUN
 
     def write(self, source: Audio) -> PortStatus:
@@ -124,7 +137,7 @@ def _slots(folder: Path) -> Path:
 def _measure(folder: Path, switches: int) -> None:
     config = load_config(_slots(folder), None, None, folder / "rt")
     port, watch, pace = ClockPort(), WallClock(), Pace()
-    banks = Banks(config, Journal("audio"), watch.busy_ns, pace.rest)
+    banks = Banks(config, Journal("audio"), time.thread_time_ns, pace.rest)
     loader = Loader(banks.first, locked=True, swaps=banks, pace=pace)
     log, listener, meters = Log(port), Listener(config.control_socket), Meters(config.meters)
     loop = AudioLoop(port, None, meters, watch, listener, log, source=loader)
@@ -144,15 +157,19 @@ def _measure(folder: Path, switches: int) -> None:
         while time.monotonic() < end_s and not until():
             loop.step()
 
-    def part(name: str) -> None:
-        _print_row(name, np.array(log.rows, np.float64) / 1e3)
+    def clear() -> None:
         log.rows.clear()
+        port.xruns = 0
+
+    def part(name: str) -> None:
+        _print_row(name, port.xruns, np.array(log.rows, np.float64) / 1e3)
+        clear()
 
     print(" ".join(f"{each:>15}" for each in _COLUMNS) + "   µs")
     # The player and its trial are the loop's own: nobody else has to see them.
     play(PATIENCE_S, lambda: loop._player is not None)
     play(2.0)
-    log.rows.clear()
+    clear()
     play(5.0)
     part("nothing else")
     for number in range(1, switches + 1):
@@ -172,7 +189,7 @@ def _measure(folder: Path, switches: int) -> None:
     print(", ".join(f"{name} {values[name]}" for name in names))
 
 
-def _print_row(name: str, rows: npt.NDArray[np.float64]) -> None:
+def _print_row(name: str, xruns: int, rows: npt.NDArray[np.float64]) -> None:
     took, late, loader = rows.T
     delay = np.maximum(took - np.median(took), 0.0) + np.maximum(late - np.median(late), 0.0)
     theirs = np.minimum(delay, loader)
@@ -180,7 +197,9 @@ def _print_row(name: str, rows: npt.NDArray[np.float64]) -> None:
         *(np.percentile(took, 99), took.max(), np.percentile(late, 99), late.max()),
         *(np.percentile(theirs, 99.9), theirs.max()),
     )
-    print(f"{name:>15} {len(rows):15d} " + " ".join(f"{each:15.0f}" for each in figures))
+    print(
+        f"{name:>15} {len(rows):15d} {xruns:15d} " + " ".join(f"{each:15.0f}" for each in figures)
+    )
 
 
 if __name__ == "__main__":

@@ -178,10 +178,14 @@ def test_a_bank_that_gives_nan_on_air_goes_within_a_second_without_a_click() -> 
 
 
 def test_a_bank_that_turns_slow_on_air_goes_but_one_late_period_is_forgiven() -> None:
-    stage = Stage(gains(1.0))
-    tried = trial(gains(-0.5))
+    stage, clock = Stage(gains(1.0)), Clock()
+    tried = trial(gains(-0.5), clock)
     stage.player.audition(tried)
     stage.play(LISTEN + FADE + 2)
+    for _ in range(3 * LATE_PERIODS):
+        stage.player.late()  # though it computed next to nothing itself
+    clock.step_ns = 1_200_000
+    stage.play(1)
     for _ in range(LATE_PERIODS - 1):
         stage.player.late()
     stage.play(LISTEN + 1)
@@ -197,11 +201,13 @@ def test_a_bank_that_turns_slow_on_air_goes_but_one_late_period_is_forgiven() ->
 
 def test_the_old_bank_comes_back_late_where_its_own_latency_asks_for_it() -> None:
     late = 9600
-    stage = Stage([path([Scale(1.0, late)], [Scale(1.0, late)])])
+    stage, clock = Stage([path([Scale(1.0, late)], [Scale(1.0, late)])]), Clock()
     stage.play(SECOND)
-    tried = trial(gains(-0.5))
+    tried = trial(gains(-0.5), clock)
     stage.player.audition(tried)
     stage.play(LISTEN + FADE + 200)
+    clock.step_ns = 2_000_000
+    stage.play(1)
     for _ in range(LATE_PERIODS):
         stage.player.late()
     stage.play(late // PERIOD - 2)
