@@ -152,10 +152,8 @@ class Filling:
                 # It came whole but is another: a proxy's doing, or a mirror that lies.
                 self._bad_chunks += 1
                 if self._bad_chunks >= self._limits.bad_chunks:
-                    raise UpdateError(
-                        f"{source.name} keeps sending chunks that are not the signed ones "
-                        f"({problem})"
-                    ) from None
+                    said = f"{source.name} keeps sending chunks that are not the signed ones"
+                    raise UpdateError(f"{said}: {problem}") from None
 
     def _assemble(self, way: Plan, chosen: Chosen, slots: Slots, folder: Path) -> None:
         try:

@@ -84,7 +84,7 @@ class Judging:
         back = "the factory's content" if now is None else f"release {now.version}"
         said = f"{what} is rolled back; {back} plays."
         self._journal.note("rolled-back", said, **names)
-        raise UpdateError(f"{what} went wrong while playing ({verdict.why}); {back} plays again.")
+        raise UpdateError(f"{what} went wrong while playing, and {back} plays again: {verdict.why}")
 
     def _reject(self, component: Component, why: str, names: dict[str, object]) -> None:
         self._slots[component].reject(why)

@@ -73,7 +73,8 @@ def answer(job: Job, folder: Path, limits: Limits, here: Here) -> Answer:
         why = f"it takes more than the {limits.memory_bytes >> 20} MiB that a trial may take"
         return {"ok": False, "why": f"{why}.", "failed": False, "figures": {}}
     except Exception as problem:  # whatever a library makes of a foreign file
-        why = one_line(f"it cannot be tried ({type(problem).__name__}: {problem}).", folder)
+        said = str(problem).rstrip(". ")
+        why = one_line(f"it cannot be tried ({type(problem).__name__}: {said}).", folder)
         return {"ok": False, "why": why, "failed": False, "figures": {}}
 
 

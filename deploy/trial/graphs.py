@@ -104,7 +104,8 @@ def check_stage(content: bytes, where: str) -> None:
     try:
         coloured(content, Colour.plain())
     except Exception as problem:  # the library raises many kinds of its own
-        raise ModelError(f"{where}: is no stage network ({problem}); {_REMEDY}.") from None
+        why = str(problem).rstrip(".")
+        raise ModelError(f"{where}: is no stage network ({why}); {_REMEDY}.") from None
 
 
 def _check_signature(model: onnx.ModelProto, where: str) -> None:

@@ -34,9 +34,9 @@ class Verdict:
     again: bool = False
 
 
-GOOD = Verdict(True, "nothing was wrong", {"played_s": 60.0})
-BAD = Verdict(False, "it dropped out 9 times", {"xruns": 9.0})
-BUSY = Verdict(False, "the machine was busy", {}, again=True)
+GOOD = Verdict(True, "Nothing was wrong.", {"played_s": 60.0})
+BAD = Verdict(False, "It dropped out 9 times.", {"xruns": 9.0})
+BUSY = Verdict(False, "The machine was busy.", {}, again=True)
 
 
 class FakeClock:
