@@ -52,32 +52,29 @@ class ConsoleUnit:
     """See ``hil.instruments.protocols.Unit``."""
 
     def __init__(
-        self, shell: Shell, knob: Knob | None = None, places: Places | None = None
+        self,
+        shell: Shell,
+        knob: Knob | None = None,
+        places: Places | None = None,
+        serial: str = "",
     ) -> None:
-        """Nothing is asked yet: the pedal may be off."""
+        """Nothing is asked yet: the pedal may be off. ``serial`` is what is written on it."""
         self._shell, self._knob = shell, knob
         self._places = places or Places()
         self._own: str | None = None
         """Its own pedal.toml, once the bench has put another in its place."""
         self._engine = "stage"
         self._periods: tuple[int, int] | None = None
-        self._identity: tuple[str, str] | None = None
+        self.serial = serial
+        self.software = ""
+        """SHA-256 over the firmware's files; empty until it was asked."""
 
     # -- who it is --------------------------------------------------------------------------------
 
-    @property
-    def serial(self) -> str:
-        """See the protocol. Raises ``InstrumentError`` while the pedal does not answer."""
-        return self._who()[0]
-
-    @property
-    def software(self) -> str:
-        """See the protocol: SHA-256 over the firmware's files. Raises ``InstrumentError``."""
-        return self._who()[1]
-
-    def _who(self) -> tuple[str, str]:
-        if self._identity is None:
-            serial = self._do(
+    def identify(self) -> bool:
+        """Find out ``serial`` and ``software``; False while the pedal does not answer."""
+        try:
+            serial = self.serial or self._do(
                 "tr -d '\\0' < /proc/device-tree/serial-number 2>/dev/null || cat /etc/machine-id"
             )
             software = self._do(
@@ -86,8 +83,10 @@ class ConsoleUnit:
                 "sha256sum | cut -c1-64",
                 120.0,
             )
-            self._identity = serial.strip(), software.strip()
-        return self._identity
+        except InstrumentError:
+            return False
+        self.serial, self.software = serial.strip(), software.strip()
+        return True
 
     # -- what it says -----------------------------------------------------------------------------
 
@@ -167,7 +166,7 @@ class ConsoleUnit:
         if self._own is not None:
             with suppress(InstrumentError):
                 config = self._places.config
-                self._do(f"mv {config}{_BACK} {config} && {self._restart()}", 60.0)
+                self._do(f"mv {config}{_BACK} {config} && {self._restart()}", 10.0)
                 self._own = None
         if self._knob is not None:
             self._knob.close()

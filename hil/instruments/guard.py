@@ -152,28 +152,21 @@ class GuardedChamber:
 
     def __init__(self, guard: Guard, chamber: Chamber) -> None:
         self._guard, self._chamber = guard, chamber
-        self._ramp = Ramp(guard.bounds.ramp_k_per_min)
-        self._goal_c: float | None = None
-        self._sent_c: float | None = None
-        self._humidity_percent: float | None = None
-        self._runs = False
-
-    @property
-    def model(self) -> str:
-        """See the protocol."""
-        return self._chamber.model
-
-    @property
-    def limits(self) -> ChamberLimits:
-        """See the protocol: narrowed to what the guard lets through."""
-        limits, bounds = self._chamber.limits, self._guard.bounds
-        return ChamberLimits(
+        self.model = chamber.model
+        limits, bounds = chamber.limits, guard.bounds
+        self.limits = ChamberLimits(
             max(limits.lowest_c, bounds.lowest_c),
             min(limits.highest_c, bounds.highest_c),
             limits.cooling_k_per_min,
             limits.heating_k_per_min,
             limits.humidity,
         )
+        """Narrowed to what the guard lets through."""
+        self._ramp = Ramp(guard.bounds.ramp_k_per_min)
+        self._goal_c: float | None = None
+        self._sent_c: float | None = None
+        self._humidity_percent: float | None = None
+        self._runs = False
 
     def read(self) -> ChamberReading:
         """See the protocol. Goes on with what was asked to be set."""
@@ -239,11 +232,7 @@ class GuardedSupply:
 
     def __init__(self, guard: Guard, supply: Supply) -> None:
         self._guard, self._supply = guard, supply
-
-    @property
-    def model(self) -> str:
-        """See the protocol."""
-        return self._supply.model
+        self.model = supply.model
 
     def set(self, volts: float, limit_a: float) -> None:
         """See the protocol. Raises ``BenchError`` for what is out of bounds."""
@@ -280,11 +269,7 @@ class GuardedThermocouples:
 
     def __init__(self, guard: Guard, couples: Thermocouples) -> None:
         self._guard, self._couples = guard, couples
-
-    @property
-    def model(self) -> str:
-        """See the protocol."""
-        return self._couples.model
+        self.model = couples.model
 
     def read(self) -> Mapping[str, float]:
         """See the protocol. An open couple in the air is no reason to stop: a soak goes on."""

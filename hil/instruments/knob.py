@@ -70,10 +70,9 @@ class VoltageKnob:
     """
 
     def __init__(self, supply: Supply, full_v: float, limit_a: float = 0.01) -> None:
-        """``full_v`` is the converter's reference. Switches the output on."""
+        """``full_v`` is the converter's reference. Its output goes on with the first turn."""
         self._supply, self._full_v, self._limit_a = supply, full_v, limit_a
-        supply.set(0.0, limit_a)
-        supply.switch(True)
+        self._on = False
 
     def turn(self, position: float, after_s: float = 0.0) -> None:
         """See ``Knob``."""
@@ -82,6 +81,9 @@ class VoltageKnob:
                 'knob: a supply cannot turn it at a moment; use kind = "midi" to time it.'
             )
         self._supply.set(self._full_v * min(1.0, max(0.0, position)), self._limit_a)
+        if not self._on:
+            self._supply.switch(True)
+            self._on = True
 
     def close(self) -> None:
         """See ``Knob``."""

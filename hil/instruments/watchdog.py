@@ -46,9 +46,16 @@ class Watchdog:
     """Runs from the moment that it is made."""
 
     def __init__(
-        self, chamber: ChamberTable, supply: SupplyTable, bounds: Bounds, watch: Watch | None = None
+        self,
+        chamber: ChamberTable | None,
+        supply: SupplyTable | None,
+        bounds: Bounds,
+        watch: Watch | None = None,
     ) -> None:
-        """Start it and wait until it has its lines. Raises ``InstrumentError``."""
+        """Start it and wait until it has its lines. Raises ``InstrumentError``.
+
+        None for one that the plant stands in for.
+        """
         self._watch = watch or Watch()
         self.tripped = ""
         """Why it acted, or that it has ended; empty while it watches."""
@@ -72,8 +79,8 @@ class Watchdog:
         self._say(
             json.dumps(
                 {
-                    "chamber": asdict(chamber),
-                    "supply": asdict(supply),
+                    "chamber": chamber and asdict(chamber),
+                    "supply": supply and asdict(supply),
                     "bounds": asdict(bounds),
                     "watch": asdict(self._watch),
                 }

@@ -36,8 +36,10 @@ class Process:
 
     def __init__(self, plan: dict[str, Any]) -> None:
         """``plan`` as ``Watchdog`` sends it."""
-        self._chamber_table = ChamberTable(**plan["chamber"])
-        self._supply_table = SupplyTable(**plan["supply"])
+        chamber, supply = plan["chamber"], plan["supply"]
+        self._chamber_table = ChamberTable(**chamber) if chamber else None
+        self._supply_table = SupplyTable(**supply) if supply else None
+        self._guards = {what for what in ("chamber", "supply") if plan[what]}
         self._bounds = Bounds(**plan["bounds"])
         self._watch = Watch(**plan["watch"])
         self._clock = RealClock()
@@ -52,7 +54,7 @@ class Process:
 
     def run(self) -> int:
         """Until the bench is gone and all is safe; 1 where that could not be done."""
-        if self._chamber_table.shared:
+        if self._chamber_table is not None and self._chamber_table.shared:
             self._open()
         _reply(ready=True)
         heard_s = time.monotonic()
@@ -102,6 +104,7 @@ class Process:
             self._act(ended)
 
     def _open(self) -> None:
+        assert self._chamber_table is not None
         at = self._chamber_table.second
         self._chamber = make_chamber(
             self._chamber_table, self._clock, address=at, patience=_PATIENCE
@@ -133,7 +136,7 @@ class Process:
             _say(f"{reason}; stopping the chamber and switching the output off")
             _reply(tripped=reason)
         self._acted = True
-        self._left = {"chamber", "supply"}
+        self._left = set(self._guards)
         self._begin_s, self._tried_s = time.monotonic(), -math.inf
 
     def _make_safe(self) -> None:
@@ -164,10 +167,11 @@ class Process:
         except PurgaError:
             self._close()
             raise
-        if not self._chamber_table.shared:
+        if self._chamber_table is not None and not self._chamber_table.shared:
             self._close()
 
     def _switch_off(self) -> None:
+        assert self._supply_table is not None
         # Opened when it is needed: many supplies take one connection only.
         supply = make_supply(self._supply_table, self._clock, _PATIENCE)
         try:
