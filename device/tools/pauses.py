@@ -36,15 +36,8 @@ RATE_HZ, PERIOD_FRAMES, PERIODS = 48_000, 64, 3
 PERIOD_NS = PERIOD_FRAMES * 1_000_000_000 // RATE_HZ
 PATIENCE_S = 600.0
 _COLUMNS = (
-    "part",
-    "periods",
-    "xruns",
-    "took p99",
-    "most",
-    "began p99",
-    "latest",
-    "loader's p99.9",
-    "most",
+    *("part", "periods", "xruns", "took p99", "most", "began p99", "latest"),
+    *("loader's p99.9", "most"),
 )
 
 
@@ -158,6 +151,8 @@ def _measure(folder: Path, switches: int) -> None:
             loop.step()
 
     def clear() -> None:
+        port.open()  # printing took its time
+        play(0.05)
         log.rows.clear()
         port.xruns = 0
 
@@ -170,7 +165,7 @@ def _measure(folder: Path, switches: int) -> None:
     play(PATIENCE_S, lambda: loop._player is not None)
     play(2.0)
     clear()
-    play(5.0)
+    play(20.0)
     part("nothing else")
     for number in range(1, switches + 1):
         (folder / "new").symlink_to("ab"[number % 2])
