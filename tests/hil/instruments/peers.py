@@ -123,6 +123,7 @@ class Espec:
     deaf: bool = False
     lies: bool = False
     stuck: bool = False
+    reply_type: str = "T,T,S2,160.0"
 
     def __call__(self, request: bytes) -> bytes | None:
         if self.deaf:
@@ -131,7 +132,7 @@ class Espec:
 
     def reply(self, line: str) -> str:
         if line == "TYPE?":
-            return "T,T,S2,160.0"
+            return self.reply_type
         if line == "MON?":
             return f"{self.air_c},{self.humidity},{self.mode},{len(self.alarms)}"
         if line == "TEMP?":
