@@ -5,7 +5,7 @@ from typing import Any
 
 from deploy.client.clock import Clock
 from deploy.places import Component, Places
-from deploy.record import append
+from deploy.record import append, entries
 from deploy.slots import SlotState
 
 
@@ -22,6 +22,10 @@ class Journal:
         at = self._clock.now().isoformat(timespec="seconds")
         append(self._file, {"at": at, "event": event, "said": said, **fields})
         self.say(said)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What was kept so far, oldest first. Raises ``UpdateFailedError``."""
+        return entries(self._file)
 
 
 def about(component: Component, slot: SlotState) -> dict[str, object]:

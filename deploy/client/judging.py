@@ -12,6 +12,9 @@ from deploy.release import Release, parse_release
 from deploy.slots import Slots, SlotState
 
 RELEASE = "release.json"
+BEGINS = ("assembled", "activated")
+ENDS = ("refused", "rolled-back")
+"""Of the record's events: what a slot's way ends with where it goes bad."""
 
 
 class Judging:
@@ -28,6 +31,31 @@ class Judging:
         self._trials = trials
         self._floors = floors
         self._journal = journal
+
+    def catch_up(self) -> None:
+        """Note the end of each bad slot that the record does not have yet.
+
+        At boot, firmware is left where nobody writes the record; and the power may go between an
+        end and its line.
+        """
+        for component, slots in self._slots.items():
+            for slot in slots.both:
+                if slot.state == "bad" and slot.release_sha256 is not None:
+                    self._note_end(component, slot)
+
+    def _note_end(self, component: Component, slot: SlotState) -> None:
+        played = ended = False
+        for line in self._journal.lines():
+            if line.get("release_sha256") == slot.release_sha256:
+                event = line.get("event")
+                ended = event in ENDS or (ended and event not in BEGINS)
+                # Nothing refuses it between a self-test that it passed and its activation.
+                passed = event == "activated" or (event == "self-test" and line.get("ok") is True)
+                played = passed or (played and event != "assembled")
+        if not ended:
+            event, how = ("rolled-back", "was left") if played else ("refused", "is refused")
+            said = f"{component}: release {slot.version} {how}: {slot.why.rstrip('.')}."
+            self._journal.note(event, said, **about(component, slot), why=slot.why)
 
     def prepare(self, component: Component) -> SlotState:
         """Inspect, build and self-test the ready slot; returns it, fit to be activated.

@@ -169,6 +169,7 @@ class _Run:
         for component in COMPONENTS:
             for sentence in self._slots[component].recover():
                 self._journal.note("recovered", sentence, component=component)
+        self._judging.catch_up()
         if self._floors.is_new:
             # Versions that have proven themselves here are a floor, whatever was forgotten.
             good = {
