@@ -63,7 +63,9 @@ def check_reach(rig: Rig, soak: Soak) -> None:
 def go_to(rig: Rig, celsius: float, humidity_percent: float | None = None) -> None:
     """Lead the chamber there in small steps, so that no chamber ramps faster than asked."""
     chamber = rig.bench.chamber
-    now_c = chamber.read().air_c
+    # Air that stands a tenth beyond a limit is no setpoint that may be asked for.
+    limits = chamber.limits
+    now_c = min(limits.highest_c, max(limits.lowest_c, chamber.read().air_c))
     rig.mark(f"to {celsius:g} °C")
     chamber.set(now_c, humidity_percent)
     chamber.start()
