@@ -20,6 +20,8 @@ from device.errors import SlotError
 from device.plain import dataclass
 
 STAGE, BUNDLE, PRESETS, RELEASE = "stage.onnx", "studio", "presets", "release.json"
+PLANS = "plans"
+"""What was built of the bundle on this device; no part of the release."""
 
 PREFIX = "slot:"
 """A preset of the bank that lies in the slot: ``slot:presets/x.toml``."""

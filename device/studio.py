@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from device.config import Config, StudioTable
+from device.slots import BUNDLE, PLANS
 from device.sound.morph import MorphEngine, Studio
 from device.sound.morph.studio_ahead import AheadPeer
 from device.sound.morph.studio_feed import Change, LocalPeer, timing_of
@@ -54,13 +55,19 @@ class StudioBundle:
     precision: Precision
     settings: StreamSettings
 
+    @property
+    def plans(self) -> Path | None:
+        """Where an update has built its plans, beside it in its slot; None: in the usual cache."""
+        beside = self.bundle.folder.parent / PLANS
+        return beside if self.bundle.folder.name == BUNDLE and beside.is_dir() else None
+
     @cached_property
     def codec(self) -> Codec:
         """The network, loaded when it is first asked for. Raises ``ModelError``."""
         # Imported here because only who computes needs TensorRT, CUDA or a whole network.
         from models.plan import open_codec
 
-        return open_codec(self.bundle, self.precision)
+        return open_codec(self.bundle, self.precision, self.plans)
 
     def with_hop(self, hop_frames: int) -> "StudioBundle":
         """The same with another hop. Raises ``ModelError`` where that does not fit the window."""
@@ -93,11 +100,11 @@ class StudioBundle:
         """The same for recordings known as a whole ``(1, n)``: pieces of them at once."""
         from models.plan import open_codec
 
-        opened = [open_codec(self.bundle, self.precision, threads=1)]
+        opened = [open_codec(self.bundle, self.precision, self.plans, threads=1)]
         # A GPU serves one; processors one each.
         if opened[0].provider == PROVIDER_NAMES[CPU]:
             for _ in range(len(os.sched_getaffinity(0)) - 1):
-                opened.append(open_codec(self.bundle, self.precision, threads=1))
+                opened.append(open_codec(self.bundle, self.precision, self.plans, threads=1))
         peer = AheadPeer(opened, self.settings, (a, b, knob))
         return Studio(stand_in, peer, timing_of(self.settings, RATE_HZ), True)
 

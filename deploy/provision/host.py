@@ -225,7 +225,8 @@ def services_missing(machine: Machine) -> str | None:
         return f"{', '.join(absent)} not enabled"
     surplus = [name for name in unwanted if _is_enabled(machine, name)]
     if surplus:
-        return f"{', '.join(surplus)} enabled, though pedal.toml names no bundle"
+        why = "though pedal.toml names no bundle and no update can bring one"
+        return f"{', '.join(surplus)} enabled, {why}"
     if machine.booted:
         try:
             _systemctl(machine, "--quiet", "is-active", "purga.target")
@@ -253,7 +254,9 @@ def restart_services(machine: Machine) -> None:
 def _wanted_services(machine: Machine) -> tuple[tuple[str, ...], tuple[str, ...]]:
     from deploy.provision.settings import player_settings
 
-    if player_settings(machine).get("studio", {}).get("bundle"):
+    named = player_settings(machine).get("studio", {}).get("bundle")
+    # Where updates are taken one may bring a bundle; until then the engine waits for it.
+    if named or machine.path(Places().trusted_root).exists():
         return SERVICES + STUDIO_SERVICES, ()
     return SERVICES, STUDIO_SERVICES
 

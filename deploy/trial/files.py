@@ -8,12 +8,10 @@ from pathlib import Path
 
 from deploy.errors import UpdateError
 from deploy.release import Release, ReleaseFile
+from device.slots import PLANS
 
 RELEASE_FILE = "release.json"
 """The signed file itself, which lies beside what it names."""
-
-PLANS = "plans"
-"""What this device built from the models; no release can name anything there."""
 
 _STRIDE = 1 << 20
 _REMEDY = "fetch the release again"
