@@ -123,7 +123,7 @@ class AudioLoop(Protocol):
     model: str
     rate_hz: int
     own_frames: float
-    """Its own round trip, measured with a cable in the pedal's place; already taken off."""
+    """Its own round trip, measured with a cable in the pedal's place; the suites take it off."""
 
     def shot(self, signal: Signal) -> Signal:
         """Play ``signal`` ``(frames,)`` and give what came back until a third of a second after.
