@@ -18,6 +18,7 @@ from hil.instruments.loopback import read_loopback
 from hil.instruments.watchdog import Watch
 from tests.hil.instruments.peers import QUICK, Espec, Peer, Scpi, StepClock, nobody
 from tests.hil.instruments.terminal import Terminal
+from tests.hil.instruments.test_alsa_loop import Line
 
 HIL = Path(__file__).parents[3] / "hil"
 EXAMPLES = sorted(HIL.glob("bench.example-*.toml"))
@@ -362,19 +363,25 @@ def test_the_examples_are_read_and_shown(file: Path) -> None:
     assert file.read_text() in readme, f"README.md shows another {file.name}"
 
 
-def test_measuring_the_card_needs_nothing_else(tmp_path: Path) -> None:
-    from tests.device.alsa_support import FakeCard, FakeLibrary
+def test_measuring_the_card_needs_nothing_else(tmp_path: Path, monkeypatch) -> None:
+    """No other instrument of the example is there; the card is a delay line of 2048 frames."""
+    made: list[Line] = []
 
-    class Cable(FakeCard):
-        """Its output plugged into its input."""
+    def card(card: str, rate_hz: int, frames: int, periods: int, inputs, library=None) -> Line:
+        line = Line(late=2048, moves=(0, 3, 1), inputs=len(inputs))
+        line.card, line.rate_hz, line.period_frames, line.periods = card, rate_hz, frames, periods
+        made.append(line)
+        return line
 
+    monkeypatch.setattr("hil.instruments.alsa_duplex.AlsaDuplex", card)
     file = tmp_path / "bench.toml"
-    file.write_text(EXAMPLES[0].read_text().replace("hw:CARD=Bench", "hw:CARD=USB"))
-    # The fake card records numbers, no sound: the chirp is not in it, and that is said.
-    with pytest.raises(BenchError, match="check the cable"):
-        measure_audio(file, 1, lambda line: None, FakeLibrary(Cable(tmp_path)))
-    with pytest.raises(BenchError, match="measure it"):
-        read_loopback(tmp_path / "loopback.json")
+    file.write_text(EXAMPLES[0].read_text())
+    said: list[str] = []
+    found, keeps = measure_audio(file, 3, said.append)
+    assert keeps == tmp_path / "loopback.json" and read_loopback(keeps) == found
+    assert found.own_frames == pytest.approx(2048.0, abs=1e-3) and len(said) == 3
+    assert found.reference_frames == pytest.approx(2048.0, abs=1e-3)
+    assert made[0].gone
 
 
 def test_a_clock_is_only_slept_by(room: Room) -> None:
