@@ -1,5 +1,7 @@
 """The cabinet: exactly the file's response, at any rate and period, without latency."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -88,3 +90,21 @@ def test_own_cabinets_are_what_their_maker_makes(tmp_path: Path) -> None:
         kept = Path(__file__).parents[2] / "device" / "presets" / f"{kind}.flac"
         a, b = (soundfile.read(file, dtype="float32")[0] for file in (tmp_path / "x.flac", kept))
         np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_it_is_laid_out_where_nothing_may_be_compiled(tmp_path: Path) -> None:
+    """As under the audio unit's ``MemoryDenyWriteExecute=``, in which an update is made ready."""
+    file = tmp_path / "short.wav"
+    soundfile.write(file, np.hanning(256).astype(np.float32), 48_000)
+    program = (
+        "import ctypes, sys; from pathlib import Path\n"
+        "if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0): sys.exit(77)\n"  # PR_SET_MDWE, Linux 6.3
+        "from device.sound.blocks.cab import lay_out\n"
+        f"assert lay_out(Path({str(file)!r}), 48000, 64)[0][:4] == b'RIFF'"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    if done.returncode == 77:
+        pytest.skip("this kernel cannot deny a process memory that it writes and executes")
+    assert done.returncode == 0, done.stderr

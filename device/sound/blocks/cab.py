@@ -120,17 +120,27 @@ _Samples = npt.NDArray[np.float32]
 
 def lay_out(file: Path, rate_hz: int, period_frames: int) -> tuple[bytes, float, float]:
     """A response as WAV, and what ``Response`` says of it. Raises ``AudioFileError``."""
-    import io
-
     import pedalboard
-    import soundfile
 
     response = _at_rate(_read(file), rate_hz)
-    content = io.BytesIO()
-    soundfile.write(content, response, rate_hz, subtype="FLOAT", format="WAV")
+    content = _as_wav(response, rate_hz)
     convolution = pedalboard.Convolution(response, 1.0, sample_rate=rate_hz)
     gain = _library_gain(convolution, response, rate_hz, period_frames)
-    return content.getvalue(), _energy(response), gain
+    return content, _energy(response), gain
+
+
+def _as_wav(response: _Samples, rate_hz: int) -> bytes:
+    """The response as a WAV file of float32."""
+    import tempfile
+
+    import soundfile
+
+    # By way of a file: to write into memory libsndfile is given callbacks, which libffi compiles,
+    # and a process that may not compile (MemoryDenyWriteExecute=) is refused that.
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "response.wav"
+        soundfile.write(file, response, rate_hz, subtype="FLOAT", format="WAV")
+        return file.read_bytes()
 
 
 def _read(file: Path) -> _Sound:
