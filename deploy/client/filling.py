@@ -78,7 +78,7 @@ class Filling:
             if inactive.release_sha256 == chosen.release_sha256:
                 return
             slots.abandon()
-        self._admit(chosen)
+        self.admit(chosen)
         for last in (False,) * (ROUNDS - 1) + (True,):
             try:
                 self._fill(chosen, source, slots)
@@ -87,7 +87,8 @@ class Filling:
                 if last:
                     raise UpdateFailedError(str(problem)) from None
 
-    def _admit(self, chosen: Chosen) -> None:
+    def admit(self, chosen: Chosen) -> None:
+        """Raise ``UpdateError`` for what this device cannot take, before any of it is fetched."""
         release = chosen.release
         self._trials[chosen.component].admit(release)
         firmware = self._slots["firmware"].active

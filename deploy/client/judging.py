@@ -1,6 +1,7 @@
 """Trying a slot before it is heard, and judging it while it is."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.client.floors import FloorsFile
@@ -15,6 +16,15 @@ RELEASE = "release.json"
 BEGINS = ("assembled", "activated")
 ENDS = ("refused", "rolled-back")
 """Of the record's events: what a slot's way ends with where it goes bad."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a slot on trial stands."""
+
+    proven: bool
+    unheard: str = ""
+    """Why there will hardly be a verdict, as it does not play; empty where there may well be."""
 
 
 class Judging:
@@ -88,14 +98,16 @@ class Judging:
         self._reject(component, verdict.why, names)
         raise UpdateError(f"{what} is refused, its self-test failed: {verdict.why}")
 
-    def judge(self, component: Component, active: SlotState) -> bool:
-        """Whether the active slot has proven itself by now.
+    def judge(self, component: Component, active: SlotState) -> "Standing":
+        """How the active slot on trial stands; one that has proven itself is good from now on.
 
         One that went wrong is rolled back: ``UpdateError``.
         """
         verdict = self._trials[component].look(active)
-        if verdict is None or (not verdict.ok and verdict.again):
-            return False
+        if verdict is None:
+            return Standing(False)
+        if not verdict.ok and verdict.again:
+            return Standing(False, verdict.why)
         names = about(component, active)
         what = f"{component}: release {active.version}"
         said = f"{what} {'is good' if verdict.ok else 'went wrong'}: {verdict.why}"
@@ -106,13 +118,22 @@ class Judging:
             # The floor first: between the two it is only higher than it need be.
             self._floors.raise_version(component, active.version or 0)
             slots.mark_good()
-            return True
+            return Standing(True)
         slots.roll_back(verdict.why)
         now = slots.active
         back = "the factory's content" if now is None else f"release {now.version}"
         said = f"{what} is rolled back; {back} plays."
         self._journal.note("rolled-back", said, **names)
         raise UpdateError(f"{what} went wrong while playing, and {back} plays again: {verdict.why}")
+
+    def set_aside(self, component: Component, active: SlotState, why: str, newer: int) -> None:
+        """Leave a slot that does not play, so that release ``newer`` finds room; no verdict on it.
+
+        What is good stays in the other slot: it plays until the newer one does.
+        """
+        said = f"{component}: release {active.version} makes room for {newer}: {why}"
+        self._slots[component].roll_back(f"{why} Release {newer} takes its place.")
+        self._journal.note("rolled-back", said, **about(component, active), why=why)
 
     def _reject(self, component: Component, why: str, names: dict[str, object]) -> None:
         self._slots[component].reject(why)

@@ -39,12 +39,12 @@ def roll_back(
 ) -> tuple[Component, int | None]:
     """Leave the active slot for the other; returns what it was done for and what is active now.
 
-    None for the factory's content. Raises ``UpdateError`` where nothing is active,
-    ``UpdateFailedError`` where an update is running or the disk refuses.
+    None for the factory's content. Raises ``UpdateError`` where nothing is active or two are on
+    trial and none is named, ``UpdateFailedError`` where an update is running or the disk refuses.
     """
     with alone(places):
         slots = {each: Slots(places.slots(each), each) for each in COMPONENTS}
-        chosen = component or _on_trial(slots) or "models"
+        chosen = component or _on_trial(slots)
         slots[chosen].recover()
         left = slots[chosen].active
         if left is None:
@@ -61,9 +61,10 @@ def roll_back(
         return chosen, version
 
 
-def _on_trial(slots: dict[Component, Slots]) -> Component | None:
-    for component, each in slots.items():
-        active = each.active
-        if active is not None and active.state == "trial":
-            return component
-    return None
+def _on_trial(slots: dict[Component, Slots]) -> Component:
+    """What one means who does not say it."""
+    active = {component: each.active for component, each in slots.items()}
+    tried = [name for name, slot in active.items() if slot is not None and slot.state == "trial"]
+    if len(tried) > 1:
+        raise UpdateError("models and firmware are both on trial; name one by --component.")
+    return tried[0] if tried else "models"

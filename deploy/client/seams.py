@@ -56,5 +56,6 @@ class Trial(Protocol):
     def look(self, slot: SlotState) -> Verdict | None:
         """How the active slot does; None while there is too little to say. Returns at once.
 
-        What it has seen so far outlasts this process.
+        Not ok and ``again``: it does not play, so there will hardly be a verdict, and a newer
+        release may take its place without one. What it has seen so far outlasts this process.
         """

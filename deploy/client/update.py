@@ -107,7 +107,7 @@ def update(
             if source is not None:
                 source.close()
     began = clock.monotonic()
-    while run.on_trial() is not None and clock.monotonic() - began < watch_s:
+    while run.on_trial() and clock.monotonic() - began < watch_s:
         clock.sleep(LOOK_S)
         # In between anybody may roll back, or bring a stick.
         try:
@@ -149,6 +149,7 @@ class _Run:
         self._filling = Filling(places, self._slots, trials, self._journal, limits)
         self._steps: dict[Component, Step] = {}
         self._problems: list[UpdateError] = []
+        self._unheard: dict[Component, str] = {}
         self._has_asked = False
 
     def go(self) -> None:
@@ -191,22 +192,27 @@ class _Run:
                 if (step := self._steps.get(component)) is not None and step.state == "trial":
                     del self._steps[component]
                 continue
+            self._unheard.pop(component, None)
             try:
-                proven = self._judging.judge(component, active)
+                standing = self._judging.judge(component, active)
             except UpdateError as problem:
                 self._problems.append(problem)
                 continue
-            if not proven and component in self._steps:
+            if standing.unheard:
+                self._unheard[component] = standing.unheard
+            if not standing.proven and component in self._steps:
                 continue
-            state: Literal["good", "trial"] = "good" if proven else "trial"
-            how = "has proven itself" if proven else "is active and being watched"
-            said = f"{component}: release {active.version} {how}."
+            state: Literal["good", "trial"] = "good" if standing.proven else "trial"
+            how = "has proven itself." if standing.proven else "is active and being watched."
+            if standing.unheard:
+                how = f"is active and has no verdict: {standing.unheard}"
+            said = f"{component}: release {active.version} {how}"
             self._steps[component] = Step(component, state, active.version, said)
 
     def _advance(self) -> None:
         """Fetch and try what is newer."""
         source = self._source if self._may_ask else None
-        if source is None or not self._components or self.on_trial() is not None:
+        if source is None or not self._components or self._in_the_way():
             self._go_on_with_what_is_here()
             return
         repository = Repository(self._places, source, self._floors, self._clock)
@@ -223,10 +229,11 @@ class _Run:
         if everything := set(self._components) >= set(self._settings.components):
             self._filling.tidy(chosen)
         for each in chosen:
-            if self.on_trial() is not None:
+            if self._in_the_way():
                 self._steps[each.component] = self._waiting(each.component)
                 continue
             try:
+                self._make_room(each)
                 self._filling.fill(each, source)
                 self._try(each.component)
             except UpdateError as problem:
@@ -264,6 +271,10 @@ class _Run:
             playing = None if active is None else active.release_sha256
             if offer is None or offer.release_sha256 == playing:
                 continue
+            # What has no verdict makes room for what is newer, never for what was before.
+            tried = active.version if active is not None and active.state == "trial" else None
+            if tried is not None and offer.rollout.version <= tried:
+                continue
             release, content = repository.release(offer, self._filling.release_file(active))
             kept.append(offer)
             chosen.append(Chosen(component, offer.release_sha256, release, content))
@@ -275,7 +286,7 @@ class _Run:
         """Try a slot that was assembled before this run; whether there was one."""
         for component in self._components:
             inactive = self._slots[component].inactive
-            if self.on_trial() is None and inactive.state == "ready":
+            if not self._in_the_way() and inactive.state == "ready":
                 self._try(component)
                 return True
         return False
@@ -301,13 +312,22 @@ class _Run:
         said = f"{component}: what is newer waits until the other trial has ended."
         return Step(component, "waiting", None if active is None else active.version, said)
 
-    def on_trial(self) -> Component | None:
-        """The component whose active slot has not proven itself yet."""
-        for component, slots in self._slots.items():
-            active = slots.active
-            if active is not None and active.state == "trial":
-                return component
-        return None
+    def on_trial(self) -> set[Component]:
+        """The components whose active slots have not proven themselves yet."""
+        active = {component: slots.active for component, slots in self._slots.items()}
+        return {each for each, slot in active.items() if slot is not None and slot.state == "trial"}
+
+    def _in_the_way(self) -> bool:
+        """Whether a slot on trial is being judged; one that does not play keeps nobody waiting."""
+        return bool(self.on_trial() - self._unheard.keys())
+
+    def _make_room(self, chosen: Chosen) -> None:
+        """Leave a slot that has no verdict for a release that this pedal can have."""
+        active = self._slots[chosen.component].active
+        if chosen.component in self._unheard and active is not None:
+            self._filling.admit(chosen)
+            why = self._unheard.pop(chosen.component)
+            self._judging.set_aside(chosen.component, active, why, chosen.release.version)
 
     def _conclude(self) -> None:
         """Say how each component is, or raise what went wrong."""
@@ -323,7 +343,7 @@ class _Run:
                 self._steps[component] = self._unchanged(component)
 
     def _unchanged(self, component: Component) -> Step:
-        if not self._has_asked and self.on_trial() is not None:
+        if not self._has_asked and self._in_the_way():
             return self._waiting(component)
         active = self._slots[component].active
         version = None if active is None else active.version

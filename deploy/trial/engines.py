@@ -14,12 +14,12 @@ import onnx
 import onnxruntime
 
 from deploy.trial.contents import STAGE, STUDIO
-from deploy.trial.files import PLANS
 from deploy.trial.limits import Here
 from deploy.trial.presets import preset_files
 from deploy.trial.verdict import RefusedError
 from device.kept import KeptNetworks, Store
 from device.preset import Side, read_preset
+from device.slots import PLANS
 from device.sound.blocks.nam import NamBlock
 from device.studio import StudioBundle, read_studio
 from models.manifest import KINDS, model_name

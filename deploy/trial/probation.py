@@ -9,6 +9,7 @@ from pathlib import Path
 
 from deploy.places import Component
 from deploy.slots.disk import put
+from deploy.trial.unheard import looked
 from deploy.trial.verdict import Verdict, one_line
 from deploy.trial.watched import (
     Seen,
@@ -33,6 +34,8 @@ STALE_S = 10.0
 """Control writes its report once a second; an older one says nothing of now."""
 SAVE_S = 10.0
 """Of playing, between two writes of what was seen: so much may be watched twice."""
+SAVE_UP_S = 600.0
+"""Of not playing, the same: so much may be forgotten at each start."""
 _LONGEST_BYTES = 1 << 16
 
 _LIMITS = WatchLimits()
@@ -83,14 +86,19 @@ class Probation:
             self._save(self._watched)
 
     def look(self) -> Verdict | None:
-        """Look once and judge; None while there is too little to say. Returns at once."""
+        """Look once and judge; None while there is too little to say. Returns at once.
+
+        Not ok and ``again`` where the slot does not play: a newer one may take its place.
+        """
         seen = self._seen()
-        watched = self._watched or begun(self._release_sha256, None, self._firmware)
-        if seen is not None:
-            watched = step(watched, seen)
+        before = self._watched or begun(self._release_sha256, None, self._firmware)
+        watched = before if seen is None else step(before, seen)
+        heard = watched.played_s > before.played_s
+        since = looked(before.unheard, self._boot(), self._clock(), heard, self._limits.unheard)
+        watched = replace(watched, unheard=since)
         verdict = judged(watched, self._limits)
         self._watched = watched
-        if verdict is not None or self._matters(watched):
+        if (verdict is not None and not verdict.again) or self._matters(watched):
             self._save(watched)
         return verdict
 
@@ -114,14 +122,19 @@ class Probation:
         return watched if fits else None
 
     def _matters(self, watched: Watched) -> bool:
-        """Whether what is new must not be forgotten: anything but a little more playing."""
+        """Whether what is new must not be forgotten: anything but a little more of the same."""
         saved = self._saved
-        if saved is None or watched.last is None or saved.last is None:
-            return watched != saved
+        if saved is None:
+            return True
+        new, old = watched.unheard, saved.unheard
+        if (new.boots, new.boot) != (old.boots, old.boot) or new.up_s - old.up_s >= SAVE_UP_S:
+            return True
         same = replace(watched, played_s=saved.played_s, last=saved.last, hottest_c=saved.hottest_c)
-        same = replace(same, fault_s=saved.fault_s, hot_s=saved.hot_s)
+        same = replace(same, fault_s=saved.fault_s, hot_s=saved.hot_s, unheard=old)
+        if same != saved or watched.last is None or saved.last is None:
+            return same != saved or watched.last != saved.last
         moved = any(watched.last[key] != saved.last[key] for key in ("boot", "pid", "plays"))
-        return moved or same != saved or watched.played_s - saved.played_s >= SAVE_S
+        return moved or watched.played_s - saved.played_s >= SAVE_S
 
     def _save(self, watched: Watched) -> None:
         """On the disk; one that does not take it costs watching again."""

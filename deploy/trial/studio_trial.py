@@ -5,9 +5,9 @@ from pathlib import Path
 
 from build.verify import PLANS as ON_PLANS
 from build.verify import open_named
-from deploy.trial.files import PLANS
 from deploy.trial.limits import Limits
 from deploy.trial.verdict import Figures, RefusedError
+from device.slots import PLANS
 from device.studio import StudioBundle, read_studio
 from models.errors import PurgaError
 from models.music2latent.codec import OpenedCodec

@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
+from deploy.trial import unheard
+from deploy.trial.unheard import Unheard, UnheardLimits
 from deploy.trial.verdict import Figures, Verdict
 
 FORMAT = 1
@@ -54,6 +56,7 @@ class WatchLimits:
     """In the state ``fault`` while ``audio`` turns, for firmware: a wrong plug is found sooner."""
     hot_share: float = 0.5
     """Of the playing time in the state ``hot``, where it was not hot before."""
+    unheard: UnheardLimits = field(default_factory=UnheardLimits)
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,8 @@ class Watched:
     """Why ``audio`` had sent back what lay in the slot before, as it still says."""
     last: Mapping[str, object] | None = None
     """The latest look: boot, pid, whether it played, engine, and the counters then."""
+    unheard: Unheard = field(default_factory=Unheard)
+    """For how long it has not played."""
 
 
 def begun(release_sha256: str, seen: Seen | None, firmware: bool = False) -> Watched:
@@ -200,12 +205,16 @@ def _add_up(watched: Watched, seen: Seen, before: Mapping[str, object], goes_on:
 
 
 def judged(watched: Watched, limits: WatchLimits) -> Verdict | None:
-    """What that means; None while there is too little to say."""
+    """What that means; None while there is too little to say.
+
+    Not ok and ``again``: it does not play, so there will hardly be a verdict.
+    """
     why = _wrong(watched, limits)
     if why:
         return Verdict(False, why, figures(watched))
     if watched.played_s < limits.played_s:
-        return None
+        why = unheard.given_up(watched.unheard, limits.unheard)
+        return Verdict(False, why, figures(watched), again=True) if why else None
     why = f"It has played for {watched.played_s:.0f} s, and nothing went wrong."
     return Verdict(True, why, figures(watched))
 
@@ -259,6 +268,7 @@ def figures(watched: Watched) -> Figures:
         "boots": float(watched.boots),
         "restarts": float(watched.restarts),
         "engine_restarts": float(watched.engine_restarts),
+        "unheard_boots": float(watched.unheard.boots),
     }
     found.update({name: float(watched.counted.get(name, 0.0)) for name in (*RATES, *NEVER)})
     if watched.hottest_c is not None:
@@ -277,6 +287,8 @@ def unpacked(content: bytes) -> Watched | None:
         data = json.loads(content)
         if data.pop("format") != FORMAT:
             return None
+        if "unheard" in data:
+            data["unheard"] = unheard.unpacked(data["unheard"])
         watched = Watched(**data)
         numbers = (watched.played_s, watched.before_s, watched.fault_s, watched.hot_s)
         mappings = (watched.counted, watched.before, watched.last or {})

@@ -37,6 +37,7 @@ class Verdict:
 GOOD = Verdict(True, "Nothing was wrong.", {"played_s": 60.0})
 BAD = Verdict(False, "It dropped out 9 times.", {"xruns": 9.0})
 BUSY = Verdict(False, "The machine was busy.", {}, again=True)
+UNHEARD = Verdict(False, "It has not played in 5 starts of the pedal.", {}, again=True)
 
 
 class FakeClock:
