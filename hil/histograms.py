@@ -102,4 +102,4 @@ def percentile_rows(trips: Sequence[Trips]) -> list[tuple[str, str, str, str, st
 def _span(frames: Mapping[str, float], low: str, high: str) -> str:
     middle = frames.get("median", math.nan)
     ends = [frames.get(name, math.nan) - middle for name in (low, high)]
-    return " … ".join(f"{each:+.3f}".replace("-", "−") for each in ends)
+    return " … ".join(f"{each:+.2g}".replace("-", "−") for each in ends)

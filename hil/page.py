@@ -1,6 +1,7 @@
 """The report as one page that needs no network: templates of ``hil/pages``, pictures inline."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,30 @@ def page(
     report: Mapping[str, Any], results: Sequence[ScenarioResult], folder: Path | None = None
 ) -> str:
     """``index.html`` of what ``hil.report.summary`` gave; raw traces are read from ``folder``."""
+    seen = view(report, results, folder)
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            report=report,
+            view=seen,
+            style=Markup((TEMPLATES / "style.css").read_text("utf-8")),
+            strips=[(each.name, each.failed_because, strip(each)) for each in seen.others],
+            histograms=[found for found in map(loads, results) if found is not None],
+            pictures=_pictures(seen),
+            jitters=[Markup(svg(jitter_picture(trips))) for trips in seen.trips],
+            percentiles=percentile_rows(seen.trips),
+            kinds=KINDS,
+            box=f"0 0 {WIDTH:g} {HEIGHT:g}",
+        )
+    )
+
+
+@cache
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=jinja2.select_autoescape(["html.j2", "html"], default=True),
+        autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -35,19 +57,7 @@ def page(
     environment.filters |= {"number": words.number, "duration": words.duration, "path": Markup}
     environment.filters |= {"shown": words.shown, "listed": words.listed, "margin": words.margin}
     environment.filters |= {"clock": clock}
-    seen = view(report, results, folder)
-    return environment.get_template("page.html.j2").render(
-        report=report,
-        view=seen,
-        style=Markup((TEMPLATES / "style.css").read_text("utf-8")),
-        strips=[(each.name, each.failed_because, strip(each)) for each in seen.others],
-        histograms=[found for found in map(loads, results) if found is not None],
-        pictures=_pictures(seen),
-        jitters=[Markup(svg(jitter_picture(trips))) for trips in seen.trips],
-        percentiles=percentile_rows(seen.trips),
-        kinds=KINDS,
-        box=f"0 0 {WIDTH:g} {HEIGHT:g}",
-    )
+    return environment
 
 
 def _pictures(seen: View) -> dict[str, tuple[Markup, Markup]]:

@@ -133,7 +133,8 @@ def _stage(paper: Paper, stage: StageView) -> None:
     paper.write_line(said.strip(), colour="muted")
     paper.draw(stage_picture(result, stage.rows, _WIDE))
     marks = ";  ".join(f"{each.key} {clock(each.time_s)} {each.label}" for each in stage.marks)
-    paper.write_line(f"{marks}. Shaded: soak, after stabilisation.", 7.5, "muted")
+    shaded = " Shaded: soak, after stabilisation by the product's couples." if stage.soaked else ""
+    paper.write_line(f"{marks}.{shaded}" if marks else shaded.strip(), 7.5, "muted")
     paper.ln(2.0)
     _checks(paper, stage.checks)
 

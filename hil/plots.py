@@ -55,7 +55,8 @@ def noted(marks: Sequence[Mark], start_s: float) -> list[Noted]:
     """Marks with letters, in the order of time, seconds since ``start_s``."""
     found = sorted(marks, key=lambda each: each.time_s)
     return [
-        Noted(_letter(order), each.time_s - start_s, each.label) for order, each in enumerate(found)
+        Noted(_letter(order), each.time_s - start_s, each.label.replace(" -", " −"))
+        for order, each in enumerate(found)
     ]
 
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,7 @@ def _source(check: Mapping[str, Any]) -> str:
 # ---- what is found on the machine ---------------------------------------------------------------
 
 
+@cache
 def _versions() -> dict[str, str]:
     """The project's commit and the programs that made the results, where they can be asked."""
     asked = {

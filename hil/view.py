@@ -39,6 +39,11 @@ class StageView:
         return f"{held} of {len(self.checks)} numbers kept"
 
     @property
+    def soaked(self) -> bool:
+        """Whether a soak is shaded in its picture."""
+        return any(each.label.startswith("soaks for") for each in self.marks)
+
+    @property
     def lasted(self) -> str:
         """On the bench's clock."""
         return clock(self.result.virtual_s)
@@ -144,9 +149,11 @@ def _groups(checks: Sequence[Check]) -> list[tuple[str, str, str, list[Check]]]:
 
 
 def _table(rows: object) -> list[Mapping[str, str]]:
-    wanted = ("fault", "what", "stage", "expected", "failed", "escaped")
+    wanted = ("fault", "what", "stage")
+    lists = ("expected", "failed", "escaped")
     return [
         {name: str(row.get(name, "")) for name in wanted}
+        | {name: ", ".join(str(row.get(name, "")).split()) for name in lists}
         for row in (rows if isinstance(rows, Sequence) else ())
         if isinstance(row, Mapping)
     ]

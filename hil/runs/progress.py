@@ -103,4 +103,4 @@ def rough(seconds: float) -> str:
     if seconds < 90.0:
         return f"{max(5, round(seconds / 5) * 5)} s left"
     minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60} left" if minutes >= 100 else f"{minutes} min left"
+    return f"{minutes // 60} h {minutes % 60:02d} left" if minutes >= 100 else f"{minutes} min left"

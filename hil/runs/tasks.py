@@ -1,6 +1,7 @@
 """Side by side: as many tasks at once as there are cores, each in a process of its own."""
 
 import json
+import os
 import queue
 import subprocess
 import sys
@@ -54,6 +55,8 @@ class ChildTask:
                     stderr=errors,
                     text=True,
                     cwd=ROOT,
+                    # Arrays are small here: threads of one task would but take another's core.
+                    env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
                     preexec_fn=die_with_parent,
                 )
                 self.process = process

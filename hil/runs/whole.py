@@ -71,7 +71,7 @@ def run_whole(options: Options, begun: Callable[[Outcome], None]) -> Outcome:
             only=options.only,
             suites=options.suites,
             virtual=options.virtual,
-            measured=bench.measured,
+            measured=options.bench is not None or bench.measured,
             can_lose_link=can_lose_link(bench),
         )
         mine = [each for each in stages if each.run is not None]
@@ -95,6 +95,8 @@ class _Run:
         self, options: Options, bench: Bench, stages: Sequence[Stage], outcome: Outcome
     ) -> None:
         self.options, self.bench, self.stages, self.outcome = options, bench, stages, outcome
+        # What is simulated runs side by side; a bench that stands there, there is once.
+        self._here = options.bench is not None or bench.measured
         self._before = _lengths_before(options.out, bench.measured)
         self._found: dict[str, ScenarioResult] = {}
         self._reference: Found | None = None
@@ -124,7 +126,7 @@ class _Run:
             {stage.name: self._before.get(stage.name) or self._expected(stage) for stage in rest},
             slots,
         )
-        own = [lane for lane in lanes if self.bench.measured and lane[0].run is not None]
+        own = [lane for lane in lanes if self._here and lane[0].run is not None]
         tasks = [self._task(lane) for lane in lanes if lane not in own]
         pool = Pool(slots, tasks)
         pool.start()
@@ -159,9 +161,8 @@ class _Run:
         """What follows on each other. A real bench is one lane; a simulated one, one a suite."""
         lanes: dict[str, list[Stage]] = {}
         for stage in rest:
-            measured = self.bench.measured and stage.run is not None
             alone = stage.run is None
-            name = "bench" if measured else stage.name if alone else stage.suite
+            name = stage.name if alone else "bench" if self._here else stage.suite
             lanes.setdefault(name, []).append(stage)
         # The longest first, or one core would be left with it at the end.
         return sorted(lanes.values(), key=lambda lane: -sum(each.wall_s for each in lane))
@@ -175,7 +176,7 @@ class _Run:
             "latency": scale.shots / usual.shots,
             "cold-starts": scale.starts / usual.starts,
         }.get(stage.suite, 1.0)
-        wall_s = stage.bench_s if self.bench.measured and stage.run else stage.wall_s
+        wall_s = stage.bench_s if self._here and stage.run else stage.wall_s
         return Length(stage.bench_s * more, wall_s * more)
 
     # -- doing it ---------------------------------------------------------------------------------
