@@ -51,6 +51,14 @@ def _check(options: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
+def _loopback(options: argparse.Namespace) -> int:
+    from hil.bench_file import measure_audio
+
+    found, file = measure_audio(options.bench)
+    print(f"{file}: {found.own_frames:.3f} frames, ± {found.spread_frames / 2:.3f}")
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code.
 
@@ -91,6 +99,10 @@ def main(arguments: list[str] | None = None) -> int:
     check.set_defaults(act=_check)
     check.add_argument("folder", type=Path, metavar="FOLDER", help="of a report, as out/hil")
     check.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    line = "measure the bench's own interface, a cable in the pedal's place; kept beside bench.toml"
+    loopback = choices.add_parser("loopback", help=line, description=line)
+    loopback.set_defaults(act=_loopback)
+    loopback.add_argument("--bench", type=Path, metavar="FILE", required=True)
     options = parser.parse_args(arguments)
     if getattr(options, "at_once", None) is not None and options.at_once < 1:
         parser.error(f"--at-once is {options.at_once}, but must be 1 or more")
