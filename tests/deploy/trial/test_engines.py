@@ -89,6 +89,17 @@ def test_plans_that_cannot_be_built_now_may_be_built_later(slot: Path, bench: Be
     assert answer(JOBS["build"], slot, Limits(), Here())["ok"] is True
 
 
+def test_a_graph_that_tensorrt_does_not_read_is_tried_again_but_not_for_ever(
+    slot: Path, bench: Bench
+) -> None:
+    """Whether its next version does nobody knows; ``deploy.trial.tries`` counts."""
+    model = onnx.load(slot / "studio" / "encoder.int8.onnx")
+    bench.refuse = (model.graph.node[0].op_type,)
+    given = answer(JOBS["build"], slot, Limits(), Here())
+    assert given["ok"] is False and given["failed"] is True
+    assert "does not read the graph" in str(given["why"])
+
+
 def test_captures_are_named_and_two_of_one_kind_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from deploy.errors import UpdateError
+from deploy.errors import UpdateError, UpdateFailedError
 from deploy.places import Places
 from deploy.slots import SlotState
 from deploy.trial import trials
 from deploy.trial.limits import Here, Limits, here_of
 from deploy.trial.models_trial import ModelsTrial
+from deploy.trial.tries import MOST_TRIES
 from deploy.trial.verdict import Verdict, one_line, plain_figures
 from device.processes.bank_report import BankReport, write_bank
 from device.processes.meters import Meters
@@ -108,6 +109,107 @@ def test_a_failed_self_test_notes_nothing(
     monkeypatch.setattr(trials, "self_test", lambda *about: Verdict(False, "It hums."))
     assert not ModelsTrial(places, tmp_path).self_test(slot.folder).ok
     assert not (places.root / "probation-models.json").exists()
+
+
+# ---- tries that come to no end ------------------------------------------------------------------
+
+
+@pytest.fixture
+def trial(places: Places, slot: SlotState, monkeypatch: pytest.MonkeyPatch) -> ModelsTrial:
+    """TensorRT does not read what this slot brings, today as ever."""
+
+    def build_engines(folder: Path, here: Here, limits: Limits) -> dict[str, str]:
+        raise UpdateFailedError("TensorRT 10.3 does not read the graph.")
+
+    monkeypatch.setattr(trials, "inspect", lambda *about: None)
+    monkeypatch.setattr(trials, "build_engines", build_engines)
+    return ModelsTrial(places, places.root)
+
+
+def tried(trial: ModelsTrial, slot: SlotState) -> str:
+    """What comes of a try: by another process of the update each time."""
+    again = ModelsTrial(trial._places, trial._runtime)
+    try:
+        again.inspect(slot.folder, release_of(slot.folder))
+        again.build(slot.folder)
+        return again.self_test(slot.folder).why
+    except UpdateFailedError:
+        return "not now"
+    except UpdateError as problem:
+        return str(problem)
+
+
+def test_what_cannot_be_built_is_refused_after_some_tries(
+    trial: ModelsTrial, slot: SlotState
+) -> None:
+    for _ in range(MOST_TRIES):
+        assert tried(trial, slot) == "not now"
+    assert tried(trial, slot) == (
+        f"Its trial came to no end on this pedal {MOST_TRIES} times, the last time because of "
+        "this: TensorRT 10.3 does not read the graph."
+    )
+    # Another release begins at nothing.
+    (slot.folder / "release.json").write_bytes(b"another")
+    assert tried(trial, slot) == "not now"
+
+
+def test_tries_that_took_the_machine_with_them_count(
+    trial: ModelsTrial, slot: SlotState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*about: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trials, "build_engines", crash)
+    for _ in range(MOST_TRIES):
+        with pytest.raises(KeyboardInterrupt):
+            tried(trial, slot)
+    assert tried(trial, slot) == f"Its trial came to no end on this pedal {MOST_TRIES} times."
+
+
+def test_a_self_test_that_could_not_be_held_counts_and_one_that_could_ends_it(
+    trial: ModelsTrial, slot: SlotState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "build_engines", lambda *about: {})
+    verdicts = [Verdict(False, "Others had the processors.", again=True)] * (MOST_TRIES - 1)
+    verdicts += [Verdict(True, "Fine."), *verdicts, *verdicts]
+    monkeypatch.setattr(trials, "self_test", lambda *about: verdicts.pop(0))
+    said = [tried(trial, slot) for _ in range(2 * MOST_TRIES + 1)]
+    assert said[MOST_TRIES - 1] == "Fine."
+    assert all("Others had the processors." in each for each in said[MOST_TRIES:])
+    assert said[-1].startswith("Its trial came to no end"), said[-1]
+
+
+def test_a_refusal_is_an_end(
+    trial: ModelsTrial, slot: SlotState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*about: object) -> None:
+        raise UpdateError("It has no sound.")
+
+    monkeypatch.setattr(trials, "inspect", refuse)
+    for _ in range(MOST_TRIES + 2):
+        assert tried(trial, slot) == "It has no sound."
+    assert not (trial._places.root / "trial-models.json").exists()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"no json", b'{"release_sha256": 1}', b"\xff", b"[" * 9999]
+)
+def test_an_account_that_cannot_be_read_is_none(
+    trial: ModelsTrial, slot: SlotState, content: bytes
+) -> None:
+    (trial._places.root / "trial-models.json").write_bytes(content)
+    assert tried(trial, slot) == "not now"
+
+
+def test_an_account_that_cannot_be_written_stops_nothing(
+    trial: ModelsTrial, slot: SlotState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*about: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("deploy.trial.tries.put", full)
+    for _ in range(MOST_TRIES + 1):
+        assert tried(trial, slot) == "not now"
 
 
 def test_sentences_are_one_short_line(tmp_path: Path) -> None:
