@@ -11,8 +11,7 @@ from typing import Protocol
 
 from tuf.api.metadata import Signed
 
-BUILT = datetime(2026, 11, 21, tzinfo=UTC)
-"""Before this the code did not exist. Moved forward with a release; never wrong if it is not."""
+from deploy.firmware.day import built_at
 
 DAYS = "x-purga-days"
 """Signed beside every role by our publisher: for how many days it was signed."""
@@ -39,7 +38,7 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's."""
 
-    earliest = BUILT
+    earliest = built_at()
 
     def now(self) -> datetime:
         """What the machine believes."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from deploy.errors import UpdateError
 from deploy.firmware import kept
+from deploy.firmware.day import DAY_FILE, day_of
 from deploy.firmware.pip import pip, requirement
 from deploy.firmware.units import units_sha256
 from deploy.provision.code import FILES, FOLDERS
@@ -64,6 +65,9 @@ def make(
             there.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(checkout / file, there)
             there.chmod(0o755 if os.access(checkout / file, os.X_OK) else 0o644)
+        day = day_of(checkout)
+        if day is not None:
+            (partial / SOURCE / DAY_FILE).write_bytes(day)
         wheels = partial / WHEELS
         wheels.mkdir()
         left = _add_built(wheels, pins, target, built)
@@ -75,7 +79,7 @@ def make(
         commit, changed = _commit(checkout, files)
         return Made(
             target=target,
-            files=len(files),
+            files=len(files) + (day is not None),
             wheels=sum(1 for _ in wheels.iterdir()),
             bytes=sum(path.stat().st_size for path in everything),
             left_to_the_pedal=tuple(left),

@@ -3,6 +3,7 @@
 import filecmp
 from pathlib import Path
 
+from deploy.firmware.day import DAY_FILE, day_of
 from deploy.provision.errors import ProvisionError
 from deploy.provision.machine import Machine
 from deploy.provision.whole import copy_tree, differs, files_below, put
@@ -21,6 +22,9 @@ def code_missing(machine: Machine) -> str | None:
     """Which part of the code is not as it is here."""
     changed = [name for name in FOLDERS if not _same(machine.source / name, machine.home / name)]
     changed += [name for name in _files(machine) if _file_differs(machine, name)]
+    day = day_of(machine.source)
+    if day is not None and differs(machine.home / DAY_FILE, day):
+        changed.append(DAY_FILE)
     if changed:
         return f"{machine.target} differs from {machine.source} in {', '.join(changed)}"
     return None
@@ -37,6 +41,9 @@ def copy_code(machine: Machine) -> None:
     for name in _files(machine):
         if _file_differs(machine, name):
             put(machine.home / name, (machine.source / name).read_bytes())
+    day = day_of(machine.source)
+    if day is not None:
+        put(machine.home / DAY_FILE, day)
 
 
 def _files(machine: Machine) -> list[str]:

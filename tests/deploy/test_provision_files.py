@@ -2,10 +2,12 @@
 
 import dataclasses
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from deploy.firmware.day import DAY_FILE, built_at
 from deploy.provision import code, host, settings
 from deploy.provision.errors import ProvisionInputError
 from deploy.provision.machine import Machine
@@ -79,6 +81,17 @@ def test_changed_code_is_noticed_and_replaced(machine: Machine, project: Path, c
     code.copy_code(machine)
     assert code.code_missing(machine) is None
     assert (machine.home / "models").stat().st_ino == untouched
+
+
+def test_the_day_of_the_code_goes_with_it(machine: Machine, project: Path) -> None:
+    machine = dataclasses.replace(machine, source=project)
+    code.copy_code(machine)
+    assert not (machine.home / DAY_FILE).exists(), "nobody knows it"
+    (project / DAY_FILE).write_text("2027-03-04\n")
+    assert DAY_FILE in str(code.code_missing(machine))
+    code.copy_code(machine)
+    assert code.code_missing(machine) is None
+    assert built_at(machine.home) == datetime(2027, 3, 4, tzinfo=UTC)
 
 
 def test_code_that_runs_from_where_it_lives_is_left_alone(machine: Machine) -> None:

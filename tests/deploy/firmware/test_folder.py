@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from deploy.__main__ import main
 from deploy.errors import UpdateError, UpdateFailedError
 from deploy.firmware import command, folder, kept
+from deploy.firmware.day import DAY_FILE, built_at, day_of
 from deploy.firmware.pip import pip, reason_in
 from deploy.firmware.units import installed_units, units_sha256
 from deploy.provision.code import FOLDERS
@@ -96,6 +98,11 @@ def test_only_what_is_tracked_ships(checkout: Path, tmp_path: Path) -> None:
     (checkout / "device/__init__.py").write_text("edited = True\n")
     made = folder.make(checkout, tmp_path / "out", OTHER, tmp_path / "built")
     assert made.changed
+    # Its clock knows the day, on a pedal and in a folder that is made from what came there.
+    assert (tmp_path / "out/source" / DAY_FILE).read_bytes() == day_of(checkout)
+    assert built_at(tmp_path / "out/source") <= datetime.now(UTC)
+    folder.make(tmp_path / "out/source", tmp_path / "two", OTHER, tmp_path / "built")
+    assert (tmp_path / "two/source" / DAY_FILE).read_bytes() == day_of(checkout)
     assert not (tmp_path / "out/source/device/notes.txt").exists()
     assert (tmp_path / "out/source/device/__init__.py").read_text() == "edited = True\n"
 
