@@ -19,12 +19,22 @@ def campaign(*arguments: str, expected: int = 0) -> dict[str, Any]:
     return figures
 
 
+def few(*runs: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The figures of ``tests.hil.powercut.few``, several at once."""
+    return _figures([sys.executable, "-m", "tests.hil.powercut.few"], runs)
+
+
 def side_by_side(*runs: tuple[str, ...], expected: int = 0) -> list[dict[str, Any]]:
-    """Several at once: most of a cut is waiting for a disk."""
+    """The figures of several campaigns at once: most of a cut is waiting for a disk."""
+    return _figures([sys.executable, "-m", "hil.powercut", "--json"], runs, expected)
+
+
+def _figures(
+    command: list[str], runs: tuple[tuple[str, ...], ...], expected: int = 0
+) -> list[dict[str, Any]]:
     reason = why_not()
     if reason is not None:
         pytest.skip(reason)
-    command = [sys.executable, "-m", "hil.powercut", "--json"]
     children = [
         subprocess.Popen(
             [*command, *run], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
