@@ -39,6 +39,17 @@ def _run(options: argparse.Namespace) -> int:
     return 0 if done.verdict == "pass" else 1
 
 
+def _report(options: argparse.Namespace) -> int:
+    from hil.runs.finish import again
+
+    done = again(options.folder)
+    for line in done.lines:
+        print(line)
+    if options.json:
+        print(json.dumps({"verdict": done.verdict, "report": str(options.folder / "report.json")}))
+    return 0 if done.verdict == "pass" else 1
+
+
 def _check(options: argparse.Namespace) -> int:
     from hil.raw import check_manifest
 
@@ -94,6 +105,13 @@ def main(arguments: list[str] | None = None) -> int:
         "--at-once", type=int, metavar="N", help="tasks side by side; by default one a core"
     )
     run.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    line = "make a run's report anew from what its stages left"
+    report = choices.add_parser("report", help=line, description=line)
+    report.set_defaults(act=_report)
+    report.add_argument("folder", type=Path, metavar="FOLDER", help="of a run, as out/hil")
+    report.add_argument(
+        "--json", action="store_true", help="print one JSON object as the last line"
+    )
     line = "whether every file of a report is what was written"
     check = choices.add_parser("check", help=line, description=line)
     check.set_defaults(act=_check)

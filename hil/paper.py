@@ -107,7 +107,8 @@ class Paper(FPDF):
     ) -> None:
         """A table: ``shares`` of the width, rows that are ``wrong``, columns flush ``right``."""
         widths = [self.epw * share / sum(shares) for share in shares]
-        self._row(heads, widths, right, "muted", True)
+        if any(heads):
+            self._row(heads, widths, right, "muted", True)
         for number, row in enumerate(rows):
             bad = number < len(wrong) and wrong[number]
             self._row(row, widths, right, "alarm" if bad else "ink", bad)

@@ -151,7 +151,7 @@ def _checks(paper: Paper, checks: Sequence[Check], named: bool = False) -> None:
         )
     heads = ("what", "asked", "measured", "margin", "where the limit is from")
     wrong = [not check["ok"] for check in checks]
-    paper.rows(heads, rows, (42, 13, 15, 13, 24), wrong, right=(1, 2, 3))
+    paper.rows(heads, rows, (38, 13, 20, 16, 22), wrong, right=(1, 2, 3))
 
 
 def _latency(paper: Paper, seen: View) -> None:

@@ -125,6 +125,7 @@ def summary(
         "verdict": found,
         "simulated": facts.simulated,
         "says": says,
+        "expected": list(expected),
         "missing": missing(results, expected),
         "command": facts.command,
         "durations": {

@@ -195,8 +195,9 @@ RAW_NAMES = (TRACE, SHOTS, "faults.csv", "starts.csv")
 
 
 def number(value: float) -> str:
-    """Four digits that count, whole numbers whole, a true minus sign."""
-    text = f"{value:.0f}" if value == int(value) and abs(value) < 1e9 else f"{value:.4g}"
+    """Four digits that count, two of what is next to nothing; whole numbers whole; a true minus."""
+    whole = value == int(value) and abs(value) < 1e9
+    text = f"{value:.0f}" if whole else f"{value:.{4 if abs(value) >= 1e-3 else 2}g}"
     return text.replace("-", "−")
 
 
@@ -214,8 +215,9 @@ def margin(check: Check) -> str:
     value = check.get("margin")
     if value is None:
         return ""
-    sign = "+" if value >= 0 else ""
-    return f"{sign}{number(value)} {check['unit']}".strip()
+    value = 0.0 if abs(value) < 1e-9 else value  # what is left of a difference of equals
+    text = f"{value:+.3g}" if abs(value) < 1000 else f"{value:+.0f}"
+    return f"{text} {check['unit']}".strip().replace("-", "−")
 
 
 def duration(seconds: float) -> str:

@@ -1,15 +1,17 @@
 """The end of a run: verdict, deviations, report as page, paper and numbers, manifest."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hil.pdf import PAPER, write_pdf
-from hil.raw import MANIFEST, write_manifest
+from hil.raw import MANIFEST, RawError, write_manifest
 from hil.report import NUMBERS, PAGE, Facts, write_report
 from hil.results import ScenarioResult, Verdict, missing, verdict
 from hil.runs.stages import every_stage
-from hil.runs.store import RESULT
+from hil.runs.store import RESULT, read
 from hil.runs.whole import Outcome, unmeasured
 from hil.suites import thermal
 
@@ -52,6 +54,30 @@ def finish(outcome: Outcome, out: Path, command: str) -> Done:
     lines.append(f"verdict {found} ({stamp})")
     lines.append(f"{held} passed, {missed} failed")
     return Done(found, lines)
+
+
+def again(out: Path) -> Done:
+    """Make the report of a run anew from what its stages left, whatever the software is now.
+
+    Raises ``RawError`` where ``out`` holds no run.
+    """
+    file = out / NUMBERS
+    try:
+        report: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        expected = [str(name) for name in report["expected"]]
+        about, command = dict(report["bench"]), str(report["command"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RawError(
+            f"{file} is no report of a run ({type(error).__name__}: {error}); "
+            "name the folder of one, out/hil by default"
+        ) from None
+    found = [read(out, name) for name in expected]
+    known = {stage.name for stage in every_stage()}
+    # What is no stage was a trouble of the run, and stays one.
+    troubles = [name for name in expected if name not in known and not name.startswith("limit ")]
+    stages = [name for name in expected if name in known]
+    results = [each for each in found if each is not None]
+    return finish(Outcome(results, stages, about, troubles=troubles), out, command)
 
 
 def _facts(outcome: Outcome, command: str) -> Facts:

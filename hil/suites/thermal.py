@@ -64,7 +64,7 @@ def cold_start(rig: Rig, reference: Found | None) -> None:
     rig.wait(1800.0)
     end_c = rig.couples().get("module")
     warmed = start_c is not None and end_c is not None and end_c - start_c >= 5.0
-    rig.check("heater-works", warmed, "cold start", note=f"{start_c} to {end_c} °C")
+    rig.check("heater-works", warmed, "cold start", note=_from_to(start_c, end_c))
     listen(rig, "cold, warmed", reference)
     _currents(rig, "cold start")
     key_off(rig)
@@ -105,7 +105,8 @@ def dew(rig: Rig, reference: Found | None) -> None:
 
     took_s = rig.wait_until("plays", plays, 2400.0)
     rig.check("dew-held", played_wet == 0 and wet_looks > 0, "dew", note=f"{wet_looks} wet looks")
-    rig.check("dew-ends", took_s is not None, "dew", note=f"after {took_s} s")
+    said = "never" if took_s is None else f"after {took_s:.0f} s"
+    rig.check("dew-ends", took_s is not None, "dew", note=said)
     rig.wait(1800.0)
     listen(rig, "after dew", reference)
     key_off(rig)
@@ -175,6 +176,11 @@ STAGES: Mapping[str, Callable[..., None]] = {
 
 def _studio(row: Row) -> bool:
     return row.get("ceiling") == "studio"
+
+
+def _from_to(start_c: float | None, end_c: float | None) -> str:
+    read = ["no reading" if each is None else f"{each:.1f} °C" for each in (start_c, end_c)]
+    return f"{read[0]} to {read[1]}"
 
 
 def _currents(rig: Rig, at: str) -> None:

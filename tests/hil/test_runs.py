@@ -308,6 +308,12 @@ def test_the_command_ends_with_what_became_of_the_run(
     assert main(command) == 2
     assert "a setpoint that is none" in capsys.readouterr().err
     assert main(["check", str(tmp_path)]) == 0
+    before = report_of(tmp_path)
+    assert main(["report", str(tmp_path)]) == 1
+    after = report_of(tmp_path)
+    assert {name for name in before if before[name] != after[name]} == set()
+    assert main(["check", str(tmp_path)]) == 0
+    assert main(["report", str(tmp_path / "nowhere")]) == 2
     (tmp_path / "one" / "trace.csv").write_text("x")
     assert main(["check", str(tmp_path)]) == 1
     assert main(["check", str(tmp_path / "nowhere")]) == 2
