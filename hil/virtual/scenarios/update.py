@@ -158,6 +158,7 @@ def _rejected(bench: Bench) -> bool:
 
 def _switch_to_broken() -> float:
     """Put a slot that no update would have let pass beside the good one, and switch to it."""
+    assert (_SLOTS / "active").is_symlink(), f"the release was left again: {_journal()}"
     active = os.readlink(_SLOTS / "active")
     other = "b" if active.rstrip("/").endswith("a") else "a"
     shutil.rmtree(_SLOTS / other, ignore_errors=True)
