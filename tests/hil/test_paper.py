@@ -188,7 +188,9 @@ def test_marks_have_letters_in_the_order_of_time() -> None:
 
 
 POINTS = st.lists(
-    st.tuples(st.floats(0.0, 10.0), st.floats(-100.0, 100.0)), min_size=0, max_size=60
+    st.tuples(st.one_of(st.just(0.0), st.floats(1e-3, 10.0)), st.floats(-100.0, 100.0)),
+    min_size=0,
+    max_size=60,
 )
 
 
