@@ -97,8 +97,8 @@ def main(arguments: list[str] | None = None) -> int:
         "--resume", action="store_true", help="take up what an interrupted run has finished"
     )
     run.add_argument(
-        "--virtual", action=argparse.BooleanOptionalAction, default=True,
-        help="with the virtual pedal's scenarios, or without",
+        "--virtual", action=argparse.BooleanOptionalAction,
+        help="with the virtual pedal's scenarios, or without; by default in a simulation",
     )  # fmt: skip
     run.add_argument("--out", type=Path, default=Path("out/hil"), metavar="FOLDER")
     run.add_argument(

@@ -53,6 +53,7 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
     )
     environment.filters |= {"number": words.number, "duration": words.duration, "path": Markup}
     environment.filters |= {"shown": words.shown, "listed": words.listed, "margin": words.margin}

@@ -175,14 +175,15 @@ def choose(
     *,
     only: Sequence[str] = (),
     suites: Sequence[str] = (),
-    virtual: bool = True,
+    virtual: bool | None = None,
     measured: bool = False,
     can_lose_link: bool = False,
 ) -> list[Stage]:
     """The stages of a run, in its order.
 
-    On a real bench (``measured``) what is simulated is left out unless it is named. Without
-    ``only`` and ``suites`` a run is whole. Raises ``BenchError`` for names that do not exist.
+    On a real bench (``measured``) what is simulated is left out unless it is named; ``virtual``
+    leaves the virtual pedal in or out on any. Without ``only`` and ``suites`` a run is whole.
+    Raises ``BenchError`` for names that do not exist.
     """
     stages = every_stage()
     names = {each.name for each in stages}
@@ -199,11 +200,11 @@ def choose(
         stages = [each for each in stages if each.suite != "virtual" or each.name in of_profile]
     if suites:
         stages = [each for each in stages if each.suite in suites]
-    if not virtual:
+    if measured and not (only or suites):
+        asked_for = {"virtual"} if virtual else set()
+        stages = [each for each in stages if each.run is not None or each.suite in asked_for]
+    if virtual is False:
         stages = [each for each in stages if each.suite != "virtual"]
-    named = bool(only or suites)
-    if measured and not named:
-        stages = [each for each in stages if each.run is not None]
     if not can_lose_link and "link-lost" not in only:
         stages = [each for each in stages if each.name != "link-lost"]
     if not stages:

@@ -33,7 +33,8 @@ class Options:
     only: tuple[str, ...] = ()
     suites: tuple[str, ...] = ()
     resume: bool = False
-    virtual: bool = True
+    virtual: bool | None = None
+    """Whether with the virtual pedal; None: in a simulation."""
     at_once: int | None = None
     """Tasks side by side in a simulation; None: one a core."""
     bench: Path | None = None
@@ -119,13 +120,14 @@ class _Run:
             found, _ = kept(self.options.out, REFERENCE, self._key)
             self._reference = reference_of(found)
         rest = [stage for stage in self.stages if not self._taken_up(stage)]
-        lanes = self._lanes(rest)
-        slots = self._slots()
-        self._progress = Progress(
-            [[stage.name for stage in lane] for lane in lanes],
-            {stage.name: self._before.get(stage.name) or self._expected(stage) for stage in rest},
-            slots,
+        lengths = {each.name: self._before.get(each.name) or self._expected(each) for each in rest}
+        # The longest first, or one core would be left with it at the end.
+        lanes = sorted(
+            self._lanes(rest), key=lambda lane: -sum(lengths[each.name].wall_s for each in lane)
         )
+        slots = self._slots()
+        names = [[stage.name for stage in lane] for lane in lanes]
+        self._progress = Progress(names, lengths, slots)
         own = [lane for lane in lanes if self._here and lane[0].run is not None]
         tasks = [self._task(lane) for lane in lanes if lane not in own]
         pool = Pool(slots, tasks)
@@ -164,8 +166,7 @@ class _Run:
             alone = stage.run is None
             name = stage.name if alone else "bench" if self._here else stage.suite
             lanes.setdefault(name, []).append(stage)
-        # The longest first, or one core would be left with it at the end.
-        return sorted(lanes.values(), key=lambda lane: -sum(each.wall_s for each in lane))
+        return list(lanes.values())
 
     def _slots(self) -> int:
         return self.options.at_once or max(1, len(os.sched_getaffinity(0)))

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from hil.__main__ import main
+from hil.budgets import BUDGETS, judge
 from hil.errors import BenchError, InstrumentError
 from hil.raw import RawError, check_manifest
+from hil.results import Verdict
 from hil.runs.finish import begin, finish
 from hil.runs.lane import reference_of
 from hil.runs.software import ROOT, software_hash
@@ -175,6 +177,27 @@ def test_the_handlers_of_signals_are_put_back(
     assert before == after
 
 
+def test_a_limit_that_no_stage_judged_is_a_hole_in_a_whole_run(tmp_path: Path) -> None:
+    stages = ("thermal-after", "latency", "recovery", "cold-recovery")
+    checks = [judge(each, limit.limit) for each, limit in BUDGETS.items()]
+    assert all(check.ok for check in checks)
+
+    def found(without: str, figures: dict) -> Verdict:
+        left = [check for check in checks if check.id != without]
+        results = [scenario("latency", left, figures=figures)]
+        results += [scenario(name) for name in stages if name != "latency"]
+        return finish(Outcome(results, list(stages), {}), tmp_path, "").verdict
+
+    assert found("", {}) == "pass"
+    assert found("knob-to-sound", {}) == "incomplete"
+    assert report_of(tmp_path)["missing"] == ["limit knob-to-sound"]
+    # What a unit cannot do is a deviation, and said in its place.
+    assert found("knob-to-sound", {"not measured": ["knob to sound"]}) == "pass"
+    assert any(
+        "knob to sound was not measured" in each for each in report_of(tmp_path)["deviations"]
+    )
+
+
 # ---- what is not taken up again -----------------------------------------------------------------
 
 
@@ -253,7 +276,9 @@ def test_the_table_holds_every_stage_of_the_suites_once() -> None:
 def test_a_real_bench_runs_what_is_measured_there() -> None:
     on_rig = choose("ci", measured=True)
     assert all(each.run is not None for each in on_rig)
-    assert [each.name for each in choose("ci", measured=True, suites=["proof"])] == ["proof"]
+    assert names(choose("ci", measured=True, suites=["proof"])) == ["proof"]
+    with_pedal = choose("ci", measured=True, virtual=True)
+    assert {each.suite for each in with_pedal} == {"thermal", "latency", "recovery", "virtual"}
     whole = names(choose("ci", can_lose_link=True))
     assert {"latency", "recovery", "link-lost", "proof", "cold-starts-1", "start"} <= set(whole)
     assert "studio" not in whole and "studio" in names(choose("full"))
