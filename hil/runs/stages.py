@@ -114,7 +114,7 @@ BENCH_STAGES: Sequence[Stage] = (
         lambda rig, reference, scale: latency.latency(rig, shots=scale.shots),
         (Soak("", latency.ROOM_C, 0.0),),
         3800.0,
-        225.0,
+        40.0,
     ),
     Stage(
         "recovery",
@@ -149,9 +149,9 @@ COLD_STARTS = ("cold-starts-1", "cold-starts-2")
 """In two parts, for two cores."""
 
 SIMULATED_STAGES: Sequence[Stage] = (
-    Stage("proof", "proof", "Every fault is seeded, and its checks must fail.", wall_s=170.0),
+    Stage("proof", "proof", "Every fault is seeded, and its checks must fail.", wall_s=80.0),
     *(
-        Stage(name, "cold-starts", "Cold starts, half of them with a fault.", wall_s=220.0)
+        Stage(name, "cold-starts", "Cold starts, half of them with a fault.", wall_s=40.0)
         for name in COLD_STARTS
     ),
 )
@@ -160,7 +160,7 @@ SIMULATED_STAGES: Sequence[Stage] = (
 def virtual_stages(scale: Scale) -> list[Stage]:
     """The virtual pedal's scenarios of a profile."""
     return [
-        Stage(each.name, "virtual", each.claims, wall_s=90.0)
+        Stage(each.name, "virtual", each.claims, wall_s=200.0)
         for each in suite.scenarios(scale.virtual)
     ]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as trying
 from hypothesis import strategies as st
 
 from deploy.provision import board, code, host, isolation, settings
@@ -29,6 +30,7 @@ LABEL primary
 """
 
 
+@trying(deadline=None)
 @given(st.sets(st.integers(0, 40), min_size=1))
 def test_a_list_of_processors_says_just_these(cpus: set[int]) -> None:
     said: set[int] = set()
@@ -38,6 +40,7 @@ def test_a_list_of_processors_says_just_these(cpus: set[int]) -> None:
     assert said == cpus
 
 
+@trying(deadline=None)
 @given(st.sets(st.integers(0, 5), min_size=1, max_size=5), st.sets(st.integers(0, 5), min_size=1))
 def test_isolating_again_replaces_what_was_isolated(first: set[int], then: set[int]) -> None:
     others = set(range(6)) - then or {0}

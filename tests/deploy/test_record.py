@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy import record
@@ -60,6 +60,7 @@ def test_a_change_shows(file: Path, change: str) -> None:
     assert not record.intact(file)
 
 
+@settings(deadline=None, max_examples=50)
 @given(entries=ENTRIES, data=st.data())
 def test_cut_off_anywhere_the_whole_lines_stay_and_the_loss_is_noted(
     tmp_path_factory: pytest.TempPathFactory, entries: list[dict], data: st.DataObject

@@ -1,6 +1,7 @@
 """What the attacks start from."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from deploy.slots import disk
 from tests.deploy.attacks.world import World, make_template, make_world
+from tests.deploy.memory import MEMORY
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -20,11 +22,11 @@ def no_power_is_lost() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def template(no_power_is_lost: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(no_power_is_lost: None) -> Iterator[Path]:
     """Made once; every test gets a copy."""
-    folder = tmp_path_factory.mktemp("attacks")
-    make_template(folder)
-    return folder
+    with tempfile.TemporaryDirectory(prefix="purga-", dir=MEMORY) as name:
+        make_template(Path(name))
+        yield Path(name)
 
 
 @pytest.fixture(params=["link", "stick"])

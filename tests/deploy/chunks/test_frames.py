@@ -100,6 +100,7 @@ for frame, _words in HOSTILE.values():
     assert peak_bytes(before, measured) < 8 << 20
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=1, max_size=3000))
 def test_what_is_packed_unpacks(content: bytes) -> None:
     blob, frame = pack(content)
@@ -108,7 +109,7 @@ def test_what_is_packed_unpacks(content: bytes) -> None:
 
 
 @given(st.data())
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_a_changed_frame_is_never_taken(data: st.DataObject) -> None:
     frame = bytearray(made())
     for _ in range(data.draw(st.integers(1, 4))):

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.client.answers import (
@@ -250,6 +250,7 @@ def test_retry_after(headers: dict[str, str], seconds: float) -> None:
     assert retry_after(headers) == seconds
 
 
+@settings(deadline=None)
 @given(st.text(), st.text())
 def test_retry_after_takes_anything(one: str, other: str) -> None:
     assert retry_after({"retry-after": one, "date": other}) >= 0.0

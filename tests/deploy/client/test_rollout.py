@@ -1,6 +1,6 @@
 """Who takes a release: stable, staged, never below the floor, never what went wrong."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tuf.api.metadata import TargetFile
 
@@ -27,6 +27,7 @@ def test_a_percentage_is_a_share_of_devices() -> None:
         assert abs(taken / len(DEVICES) - share / 100) < 0.04
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40), st.integers(1, 2**53), st.integers(0, 100), st.integers(0, 100))
 def test_a_higher_percentage_only_lets_more_in(
     device: str, version: int, one: int, other: int
@@ -36,6 +37,7 @@ def test_a_higher_percentage_only_lets_more_in(
         assert admits(offer(version, all=high).rollout, "all", device)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(DEVICES), st.integers(1, 2**53))
 def test_a_bucket_is_stable_and_whole_rollouts_take_all(device: str, version: int) -> None:
     assert bucket(device, "models", version) == bucket(device, "models", version)

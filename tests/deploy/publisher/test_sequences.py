@@ -14,6 +14,7 @@ from deploy.places import COMPONENTS
 from deploy.publisher.publish import offers
 from deploy.publisher.renewal import hand_over, newest_root, take_root
 from deploy.publisher.root import next_root, replace_key, sign_root
+from tests.deploy.memory import MEMORY
 from tests.deploy.publisher.client import Client
 from tests.deploy.publisher.repository import make_repository
 
@@ -25,7 +26,7 @@ class Repositories(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.home = Path(tempfile.mkdtemp())
+        self.home = Path(tempfile.mkdtemp(dir=MEMORY))
         self.repo = make_repository(self.home)
         self.offered: dict[str, dict[str, bytes]] = {}
         self.highest = dict.fromkeys(COMPONENTS, 0)

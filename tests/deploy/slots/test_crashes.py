@@ -25,6 +25,7 @@ from hypothesis.stateful import (
 from deploy.places import Component
 from deploy.slots import MOST_BOOTS, Slots, disk
 from deploy.slots.whole import is_whole
+from tests.deploy.memory import MEMORY
 from tests.deploy.slots.releases import contents, release_json, sha256_of
 
 CALLS = ("open", "write", "replace", "symlink", "unlink", "mkdir", "rmdir", "chmod", "fchmod")
@@ -74,7 +75,7 @@ class Crashes(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp(prefix="slots-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="slots-", dir=MEMORY))
         self.slots = Slots(self.folder / self.component, self.component)
         self.next = 1
         self.may_play: set[int | None] = {None}

@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import helper
 
+from deploy.trial import sounds, studio_trial
 from deploy.trial.child import JOBS, answer
 from deploy.trial.limits import Here, Limits
 from deploy.trial.stage_trial import check_time
@@ -29,6 +30,15 @@ from tests.deploy.trial.slots_made import (
 )
 
 LIMITS = Limits(phrase_s=0.8, bundled=0, idle=False)
+
+
+@pytest.fixture
+def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The riff's first notes; periods and hops are timed, but not for long."""
+    riff = sounds.guitar
+    monkeypatch.setattr(sounds, "guitar", lambda rate_hz, seconds=0.6: riff(rate_hz, 0.6))
+    monkeypatch.setattr(sounds, "_TIMED_S", 0.02)
+    monkeypatch.setattr(studio_trial, "SECONDS", 0.02)
 
 
 def tried(slot: Path, limits: Limits = LIMITS, here: Here | None = None) -> dict:
@@ -52,6 +62,7 @@ def _stage(folder: Path, change: Callable[[onnx.ModelProto], object]) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("briefly")
 def test_the_network_that_ships_passes(tmp_path: Path) -> None:
     shutil.copy(STAGE_FILE, tmp_path / "stage.onnx")
     given = tried(tmp_path)
@@ -75,6 +86,7 @@ NETWORKS: dict[str, tuple[Callable[[onnx.ModelProto], object], str]] = {
 }
 
 
+@pytest.mark.usefixtures("briefly")
 @pytest.mark.parametrize("what", NETWORKS)
 def test_a_network_that_may_not_play_is_refused(tmp_path: Path, what: str) -> None:
     change, sentence = NETWORKS[what]
@@ -103,6 +115,7 @@ def test_a_network_may_take_its_share_of_a_period(tmp_path: Path) -> None:
 # ---- the studio bundle ---------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("briefly")
 def test_a_bundle_gives_its_golden_sound(tmp_path: Path) -> None:
     small_bundle(tmp_path / "studio")
     given = tried(tmp_path)
@@ -110,6 +123,7 @@ def test_a_bundle_gives_its_golden_sound(tmp_path: Path) -> None:
     assert given["figures"]["studio_engine"] == "int8 on ONNX Runtime CPU"
 
 
+@pytest.mark.usefixtures("briefly")
 def test_a_bundle_that_gives_another_sound_is_refused(tmp_path: Path) -> None:
     golden = golden_of(graphs())
     golden["decoded.int8"] = -golden["decoded.int8"]
@@ -119,6 +133,7 @@ def test_a_bundle_that_gives_another_sound_is_refused(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("briefly")
 def test_a_bundle_that_is_too_slow_for_its_hop_is_refused(tmp_path: Path) -> None:
     small_bundle(tmp_path / "studio")
     strict = Limits(idle=False, studio_share_alone=1e-9, studio_share=1e-9, slower=1000.0)
@@ -131,6 +146,7 @@ def test_a_bundle_that_is_too_slow_for_its_hop_is_refused(tmp_path: Path) -> Non
     assert given["figures"]["studio_present_load"] > 0.0
 
 
+@pytest.mark.usefixtures("briefly")
 def test_a_present_bundle_that_is_broken_is_nothing_to_compare_with(tmp_path: Path) -> None:
     small_bundle(tmp_path / "studio")
     (tmp_path / "present" / "studio").mkdir(parents=True)
@@ -141,6 +157,7 @@ def test_a_present_bundle_that_is_broken_is_nothing_to_compare_with(tmp_path: Pa
 # ---- presets -------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("briefly")
 def test_presets_are_played_at_both_ends_and_between(tmp_path: Path) -> None:
     preset(tmp_path, PLAIN)
     given = tried(tmp_path)
@@ -174,6 +191,7 @@ PRESETS: dict[str, tuple[str, str]] = {
 }
 
 
+@pytest.mark.usefixtures("briefly")
 @pytest.mark.parametrize("what", PRESETS)
 def test_a_preset_that_may_not_play_is_refused(tmp_path: Path, what: str) -> None:
     text, sentence = PRESETS[what]
@@ -191,6 +209,7 @@ def test_a_preset_that_is_too_slow_is_refused(tmp_path: Path) -> None:
     assert re.search(r"presets/plain.toml: is too slow, \d+\.\d+ ms of a period of 0.33 ms", why)
 
 
+@pytest.mark.usefixtures("briefly")
 def test_a_preset_whose_capture_gives_no_number_is_refused(tmp_path: Path) -> None:
     preset(
         tmp_path,
