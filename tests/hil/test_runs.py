@@ -177,7 +177,10 @@ def test_the_handlers_of_signals_are_put_back(
     assert before == after
 
 
-def test_a_limit_that_no_stage_judged_is_a_hole_in_a_whole_run(tmp_path: Path) -> None:
+def test_a_limit_that_no_stage_judged_is_a_hole_in_a_whole_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hil.runs.finish.write_pdf", lambda folder: folder / "report.pdf")
     stages = ("thermal-after", "latency", "recovery", "cold-recovery")
     checks = [judge(each, limit.limit) for each, limit in BUDGETS.items()]
     assert all(check.ok for check in checks)
