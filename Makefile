@@ -3,6 +3,8 @@
 # Set to choose an interpreter for .venv, for example PYTHON=python3.12.
 PYTHON ?=
 export PYTHON
+# Thousands of tests are compiled once, not once for each process.
+unexport PYTHONDONTWRITEBYTECODE
 HIL ?= 1
 
 PY := .venv/bin/python
@@ -10,7 +12,7 @@ SETUP := deploy/host-setup
 PACKAGES := models device build deploy hil tests
 
 # build/ is a folder, so every target is declared to be none.
-.PHONY: help run test test-torch check lint types imports resolve fmt bench evaluate train fetch \
+.PHONY: help run test test-whole check lint types imports resolve fmt bench evaluate train fetch \
 	bundle hil soak setup lock clean distclean \
 	$(PACKAGES)
 
@@ -25,18 +27,19 @@ run: ## Play a riff, or INPUT=my.wav [PRESET=my.toml], on the simulated board; o
 	@$(PY) -m device run --board simulated \
 		$${INPUT:+--input "$$INPUT"} $${PRESET:+--preset "$$PRESET"} --out out/run
 
-# As many processes as cores, four at most. A file stays in one of them: what its tests share is made
-# once. Files start in the order of their names: the longest is among the first. What keeps time with
+# One process more than cores, four at most: a fifth of the time is waiting. A file stays in one of
+# them: what its tests share is made once. Files start in the order of their names: the longest is among the first. What keeps time with
 # a clock comes afterwards, by itself.
 test: ## Run the tests: no hardware, minutes
 	@$(SETUP) test
-	@$(PY) -m pytest -m "not soak and not alone" \
-		-n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
-	@$(PY) -m pytest -m "alone and not soak"
+	@$(PY) -m pytest -m "not soak and not whole and not alone" \
+		-n $$(($$(nproc) < 3 ? $$(nproc) + 1 : 4)) --dist loadfile --no-loadscope-reorder
+	@$(PY) -m pytest -m "alone and not soak and not whole" \
+		$$(grep -lrE --include='test_*.py' 'mark\.(alone|pipewire)' tests)
 
-test-torch: ## The tests that need torch and the music2latent package; gigabytes on x86-64
+test-whole: ## The tests on networks of full size, and those that need torch; gigabytes on x86-64
 	@$(SETUP) torch
-	@$(PY) -m pytest -m torch
+	@$(PY) -m pytest -m "(torch or whole) and not soak"
 
 check: lint types imports resolve ## Lint, types, import contracts, and that the locked requirements resolve
 

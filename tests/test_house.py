@@ -297,7 +297,7 @@ def test_ci_runs_checks_then_tests_then_the_virtual_pedal() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     commands = [line for line in script.read_text().splitlines() if line.startswith("make ")]
-    assert [command.split()[1] for command in commands] == ["check", "test", "test-torch", "hil"]
+    assert [command.split()[1] for command in commands] == ["check", "test", "test-whole", "hil"]
     assert "set -euo pipefail" in script.read_text()
 
 

@@ -45,17 +45,18 @@ def run(
         )
     except OSError as error:
         raise VirtualError(f"{what}: {command[0]} cannot be run ({error.strerror})") from None
-    assert child.stdout is not None
-    if text is not None:
-        assert child.stdin is not None
-        child.stdin.write(text)
-        child.stdin.close()
-    for line in child.stdout:
-        lines.append(line.rstrip())
-        now_s = time.monotonic()
-        if now_s - said_s > _EVERY_S:
-            said_s = now_s
-            say(f"  {now_s - start_s:.0f} s, {len(lines)} lines: {lines[-1][:90]}")
+    with child:
+        assert child.stdout is not None
+        if text is not None:
+            assert child.stdin is not None
+            child.stdin.write(text)
+            child.stdin.close()
+        for line in child.stdout:
+            lines.append(line.rstrip())
+            now_s = time.monotonic()
+            if now_s - said_s > _EVERY_S:
+                said_s = now_s
+                say(f"  {now_s - start_s:.0f} s, {len(lines)} lines: {lines[-1][:90]}")
     if child.wait() != 0:
         tail = "\n  ".join(lines[-_LAST_LINES:])
         raise VirtualError(f"{what} failed with exit code {child.returncode}:\n  {tail}")

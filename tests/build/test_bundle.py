@@ -109,6 +109,7 @@ def test_the_certificate_is_what_the_files_do(made: tuple[Bundle, Work, Weights,
     assert abs(float(np.mean(cosines)) - said) < 1e-4
 
 
+@pytest.mark.whole
 def test_the_same_weights_and_material_make_the_same_bundle(
     made: tuple[Bundle, Work, Weights, Path], phrase: str, tmp_path: Path
 ) -> None:
@@ -118,6 +119,7 @@ def test_the_same_weights_and_material_make_the_same_bundle(
     assert read_bundle(out).sha256 == bundle.sha256
 
 
+@pytest.mark.whole
 def test_stages_one_by_one_make_the_same_graphs(
     made: tuple[Bundle, Work, Weights, Path], phrase: str, tmp_path: Path
 ) -> None:
@@ -153,6 +155,7 @@ def small_adapter(weights: Weights, seed: int, rank: int = 2) -> Adapter:
     return Adapter(rank, float(rank), factors, weights_sha256(weights))
 
 
+@pytest.mark.whole
 def test_two_adapters_make_a_bundle_that_the_knob_moves(
     made: tuple[Bundle, Work, Weights, Path], phrase: str, tmp_path: Path
 ) -> None:
@@ -252,6 +255,7 @@ def full(tmp_path_factory: pytest.TempPathFactory, phrase: str) -> Bundle:
     return read_bundle(folder / "out")
 
 
+@pytest.mark.whole
 @pytest.mark.timeout(900)
 def test_the_full_network_in_int8_keeps_to_its_numbers(full: Bundle) -> None:
     sizes = [full.model(kind, "int8").stat().st_size for kind in ("encoder", "decoder")]

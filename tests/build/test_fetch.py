@@ -33,7 +33,7 @@ from models.music2latent.checkpoint import read_checkpoint, write_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 RESOLVE = "/SonyCSLParis/music2latent/resolve/main/music2latent.pt"
-NEEDS = "fetching needs torch and huggingface_hub (make test-torch)"
+NEEDS = "fetching needs torch and huggingface_hub (make test-whole)"
 
 
 @dataclass

@@ -356,6 +356,7 @@ def small_capture(seed: int) -> dict[str, object]:
     return {**make("WaveNet", config, seed), "sample_rate": 48000}
 
 
+@pytest.mark.whole
 @pytest.mark.timeout(300)
 def test_bench_gives_figures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -65,6 +65,7 @@ def real_tones(preset: Preset, phrase: Audio) -> list[Audio]:
     return sounds
 
 
+@pytest.mark.whole
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("a", "b"), [("jc", "ac10"), ("deluxe", "5153")])
 def test_nearer_to_real_amps_than_the_blend(

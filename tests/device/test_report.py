@@ -245,6 +245,7 @@ def test_values_that_are_no_number_are_counted_not_drawn(tmp_path: Path) -> None
     assert "nan" not in Page(write_report(record, tmp_path).read_text("utf-8")).text.lower()
 
 
+@pytest.mark.whole
 def test_ten_minutes_stay_small(tmp_path: Path) -> None:
     frames = 600 * RATE_HZ
     noise = 0.1 * np.random.default_rng(0).standard_normal((1, frames), dtype=np.float32)

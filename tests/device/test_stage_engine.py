@@ -75,6 +75,7 @@ def test_an_end_is_the_tone_bit_for_bit_though_the_other_is_no_number(
     assert_exact_ends(read_preset(file), guitar[:, :24000])
 
 
+@pytest.mark.whole
 def test_real_captures_keep_their_ends(tmp_path: Path, shared_audio: Path, guitar: Audio) -> None:
     assert_exact_ends(real(tmp_path, shared_audio), guitar[:, :24000])
 
@@ -171,7 +172,7 @@ def test_nothing_of_ours_is_allocated_per_period(guitar: Audio) -> None:
 @pytest.mark.parametrize("file", PRESETS, ids=lambda file: file.stem)
 def test_loudness_moves_on_a_straight_line(file: Path) -> None:
     preset = read_preset(file)
-    knob = np.linspace(0.0, 1.0, 9)
+    knob = np.linspace(0.0, 1.0, 5)
     loudness = []
     for position in knob.tolist():
         player = prepared(preset, position, 1024)

@@ -125,6 +125,7 @@ def test_render_and_tone_agree_byte_for_byte_at_the_ends(
         assert whole.read_bytes() == alone.read_bytes()
 
 
+@pytest.mark.whole
 def test_a_run_is_repeatable_and_is_what_render_makes(
     bundle: Bundle,
     preset: Path,

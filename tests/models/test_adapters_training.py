@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="training needs torch (make test-torch)")
+pytest.importorskip("torch", reason="training needs torch (make test-whole)")
 published = pytest.importorskip(
-    "music2latent.models", reason="adapters are trained beside music2latent (make test-torch)"
+    "music2latent.models", reason="adapters are trained beside music2latent (make test-whole)"
 )
 
 import torch  # noqa: E402

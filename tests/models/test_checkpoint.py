@@ -27,7 +27,7 @@ def weights() -> dict[str, Tensor]:
 
 @pytest.fixture
 def torch() -> Any:
-    return pytest.importorskip("torch", reason="torch checkpoints need torch (make test-torch)")
+    return pytest.importorskip("torch", reason="torch checkpoints need torch (make test-whole)")
 
 
 def safetensors_file(weights: dict[str, Tensor], folder: Path) -> Path:
@@ -36,7 +36,7 @@ def safetensors_file(weights: dict[str, Tensor], folder: Path) -> Path:
 
 
 def torch_file(weights: dict[str, Tensor], folder: Path) -> Path:
-    pytest.importorskip("torch", reason="torch checkpoints need torch (make test-torch)")
+    pytest.importorskip("torch", reason="torch checkpoints need torch (make test-whole)")
     write_checkpoint(weights, folder / "w.pt")
     return folder / "w.pt"
 

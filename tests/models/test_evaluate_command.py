@@ -185,6 +185,7 @@ def test_a_file_is_no_folder(
     )
 
 
+@pytest.mark.whole
 def test_the_same_order_gives_the_same_figures_and_everything_is_written(
     shared_audio: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-pytest.importorskip("torch", reason="the authors' modules need torch (make test-torch)")
-pytest.importorskip("music2latent", reason="the authors' package is absent (make test-torch)")
+pytest.importorskip("torch", reason="the authors' modules need torch (make test-whole)")
+pytest.importorskip("music2latent", reason="the authors' package is absent (make test-whole)")
 
 import torch
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="training needs torch (make test-torch)")
+torch = pytest.importorskip("torch", reason="training needs torch (make test-whole)")
 
 from models.errors import ModelError  # noqa: E402
 from models.quality import log_spectral_distance  # noqa: E402

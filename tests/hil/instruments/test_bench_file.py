@@ -363,6 +363,13 @@ def test_the_examples_are_read_and_shown(file: Path) -> None:
     assert file.read_text() in readme, f"README.md shows another {file.name}"
 
 
+def test_the_file_that_the_readme_shows_is_read(tmp_path: Path) -> None:
+    shown = (HIL.parent / "README.md").read_text().split("```toml\n")[1:]
+    (text,) = [each.split("```")[0] for each in shown if "[chamber]" in each]
+    (tmp_path / "bench.toml").write_text(text)
+    assert read_bench(tmp_path / "bench.toml").measured
+
+
 def test_measuring_the_card_needs_nothing_else(tmp_path: Path, monkeypatch) -> None:
     """No other instrument of the example is there; the card is a delay line of 2048 frames."""
     made: list[Line] = []

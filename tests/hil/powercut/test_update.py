@@ -29,11 +29,11 @@ def check(figures: dict[str, Any], random: int) -> None:
 def test_an_update_survives_every_cut() -> None:
     """The kernel that commits before each cut leaves names without data, where ext4 lets it."""
     strict, usual = few(
-        ("update", "commit", "100", "noauto_da_alloc"),
-        ("update", "none", "100"),
+        ("update", "commit", "30", "noauto_da_alloc"),
+        ("update", "none", "30"),
     )
-    check(strict, random=100)
-    check(usual, random=100)
+    check(strict, random=30)
+    check(usual, random=30)
     assert strict["boundaries"] >= 200
     assert set(strict["calls"]) >= SYNCING
     names = {name.removesuffix("at") for name in NAMING}
