@@ -545,7 +545,7 @@ def test_loading_beside_a_bank_that_sounds_imports_and_makes_nothing(
 def test_a_run_of_every_process_follows_the_link(pedal: Pedal) -> None:
     """``control`` sees it, ``audio`` has a bank made ready, time waits; nothing is lost."""
     pedal.switch("a")
-    soundfile.write(pedal.folder / "in.wav", sine(110.0, 30 * RATE_HZ)[0], RATE_HZ)
+    soundfile.write(pedal.folder / "in.wav", sine(110.0, 12 * RATE_HZ)[0], RATE_HZ)
     runtime, out = pedal.folder / "rt", pedal.folder / "out"
     command = [sys.executable, "-m", "device", "run", "--board", "simulated", "--json"]
     command += ["--config", str(pedal.folder / "pedal.toml"), "--runtime", str(runtime)]

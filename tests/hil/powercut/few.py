@@ -1,4 +1,4 @@
-"""As many cuts as `make test` has time for; ``python -m hil.powercut`` makes the others.
+"""As many cuts as `make test-whole` has time for; ``python -m hil.powercut`` makes the others.
 
 Every boundary, for one way of the kernel or for none, and some random moments. In a process of its
 own, as the whole campaign is: it moves into mounts of its own.

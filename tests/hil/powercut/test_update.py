@@ -1,8 +1,6 @@
 """An update whose power is cut: at every write boundary and at random, in both ways of ext4.
 
-In `make test` the boundaries for one way of the kernel; in the long run for all of them.
-
-By itself, after the others: random moments are drawn over what a run takes on this machine.
+In `make test-whole` the boundaries for one way of the kernel; in the long run for all of them.
 """
 
 from typing import Any
@@ -24,16 +22,16 @@ def check(figures: dict[str, Any], random: int) -> None:
     print(f"{figures['subject']} {' '.join(figures['mount_options'])}: {said}")
 
 
-@pytest.mark.alone
+@pytest.mark.whole
 @pytest.mark.timeout(1200)
 def test_an_update_survives_every_cut() -> None:
     """The kernel that commits before each cut leaves names without data, where ext4 lets it."""
     strict, usual = few(
-        ("update", "commit", "30", "noauto_da_alloc"),
-        ("update", "none", "30"),
+        ("update", "commit", "100", "noauto_da_alloc"),
+        ("update", "none", "100"),
     )
-    check(strict, random=30)
-    check(usual, random=30)
+    check(strict, random=100)
+    check(usual, random=100)
     assert strict["boundaries"] >= 200
     assert set(strict["calls"]) >= SYNCING
     names = {name.removesuffix("at") for name in NAMING}
