@@ -119,7 +119,7 @@ class KeptNetworks:
         store = self._store
         network = stage_network(file)
         key = store.key("stage", hashlib.sha256(network).hexdigest(), frames)
-        return _network(store, key, self._make, lambda: _stage_for(network, frames))
+        return _network(store, key, self._make, lambda: stage_for_period(network, frames))
 
     def response(self, file: Path, rate_hz: int, frames: int) -> Response | None:
         """See ``Networks``."""
@@ -201,7 +201,8 @@ def for_period(model: bytes, frames: int) -> bytes:
     return bytes(fixed.SerializeToString())
 
 
-def _stage_for(network: bytes, frames: int) -> bytes:
+def stage_for_period(network: bytes, frames: int) -> bytes:
+    """The stage network as it is laid out for periods of ``frames``."""
     from models.stage.shape import BLOCK_FRAMES
 
     # Where periods are not whole blocks the network plays others.

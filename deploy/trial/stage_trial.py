@@ -8,6 +8,7 @@ import numpy as np
 from deploy.trial import sounds
 from deploy.trial.limits import Here, Limits
 from deploy.trial.verdict import Figures, RefusedError
+from device.kept import stage_for_period
 from device.sound.morph import Stage, StageFit
 from device.sound.networks import stage_network
 from models.morph import Positions
@@ -49,6 +50,14 @@ def try_stage(file: Path, present: Path | None, limits: Limits, here: Here) -> F
     return figures
 
 
+def laid_out(file: Path | None, period_frames: int) -> bytes:
+    """What plays: the pedal lays a network out for its period, which is where one may break.
+
+    By default the network that ships.
+    """
+    return stage_for_period(stage_network(file), period_frames)
+
+
 def _between(
     file: Path, here: Here, figures: Figures
 ) -> Iterator[tuple[str, tuple[Audio, Audio], Audio]]:
@@ -63,7 +72,7 @@ def _between(
     for name, pair in sounds.pairs(here.rate_hz).items():
         cases.append((name, pair, PLACES, LONG_PERIOD_FRAMES))
     for name, pair, places, period in cases:
-        model = StageModel(stage_network(file), colour_of(*pair), period)
+        model = StageModel(laid_out(file, period), colour_of(*pair), period)
         for place in places:
             made = _played(model, period, *pair, _positions(place, pair[0].shape[1]))
             if not np.isfinite(made).all():
@@ -109,7 +118,7 @@ def _positions(place: Place, frames: int) -> Positions:
 
 def _check_ends(file: Path, a: Audio, b: Audio, name: str, figures: Figures) -> None:
     """What the network gives at an end must be that tone, or leaving the end would be heard."""
-    model = StageModel(stage_network(file), colour_of(a, b), LONG_PERIOD_FRAMES)
+    model = StageModel(laid_out(file, LONG_PERIOD_FRAMES), colour_of(a, b), LONG_PERIOD_FRAMES)
     for place, tone in ((0.0, a), (1.0, b)):
         made = _played(model, LONG_PERIOD_FRAMES, a, b, _positions(place, a.shape[1]))
         rest_db = rms_dbfs(made - tone[:, : made.shape[1]])
@@ -128,7 +137,7 @@ def _check_loud(file: Path, here: Here, figures: Figures) -> None:
     frames = here.rate_hz // 2
     a, b = (generator.uniform(-1.0, 1.0, (1, frames)).astype(np.float32) for _ in range(2))
     a[:, frames // 2 :] = b[:, frames // 2 :] = 0.0
-    model = StageModel(stage_network(file), Colour.plain(), here.period_frames)
+    model = StageModel(laid_out(file, here.period_frames), Colour.plain(), here.period_frames)
     made = _played(model, here.period_frames, a, b, _positions(0.5, frames))
     if not np.isfinite(made).all():
         raise RefusedError(
@@ -150,7 +159,7 @@ def _check_exact(file: Path, here: Here, figures: Figures) -> None:
     a, b = sounds.driven(here.rate_hz, sounds.SHORT_S)
     levels = np.ones(2, np.float32)
     fit = StageFit(colour_of(a, b), levels, levels)
-    engine = Stage(fit, lambda frames: stage_network(file))
+    engine = Stage(fit, lambda frames: laid_out(file, frames))
     engine.prepare(here.rate_hz, here.period_frames)
     period = here.period_frames
     made = np.zeros((1, period), np.float32)
@@ -175,7 +184,7 @@ def check_time(file: Path, present: Path | None, limits: Limits, here: Here) -> 
     a, b = sounds.driven(here.rate_hz, sounds.SHORT_S)
     taken = sounds.p99_s(
         {
-            name: _step(stage_network(which), a, b, here.period_frames)
+            name: _step(laid_out(which, here.period_frames), a, b, here.period_frames)
             for name, which in (("new", file), ("present", present))
         }
     )

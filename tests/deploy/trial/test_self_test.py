@@ -15,6 +15,7 @@ from deploy.trial.child import JOBS, answer
 from deploy.trial.limits import Here, Limits
 from deploy.trial.stage_trial import check_time
 from deploy.trial.verdict import RefusedError
+from models.stage.graph import TRAITS
 from models.stage.model import STAGE_FILE
 from tests.build.bundles import golden_of, graphs, small_bundle
 from tests.deploy.trial.slots_made import (
@@ -76,12 +77,22 @@ def _missing_input(model: onnx.ModelProto) -> None:
     before_target(model, helper.make_node("Add", ["made", "nowhere"], ["given"]))
 
 
+def _deaf_to_its_pair(model: onnx.ModelProto) -> None:
+    """Laying it out drops an initializer that no node hears, and the pair's traits with it."""
+    fixed = model.graph.initializer.add()
+    fixed.CopyFrom(next(each for each in model.graph.initializer if each.name == TRAITS))
+    fixed.name = "fixed"
+    for node in model.graph.node:
+        node.input[:] = ["fixed" if name == TRAITS else name for name in node.input]
+
+
 NETWORKS: dict[str, tuple[Callable[[onnx.ModelProto], object], str]] = {
     "no number": (nan_between, r"stage.onnx: gives what is no number"),
     "too loud": (lambda m: louder_between(m, 1.5), r"stage.onnx: is too loud, \d+\.\d dB over"),
     "too faint": (lambda m: louder_between(m, -0.98), r"stage.onnx: is too faint, \d+\.\d dB"),
     "not its ends": (lambda m: louder(m, 1.1), r"stage.onnx: is not tone A where the knob"),
     "humming": (lambda m: hum_between(m, 0.00126), r"stage.onnx: sounds by itself, -58\.\d dBFS"),
+    "deaf to its pair": (_deaf_to_its_pair, r"it is no stage network: traits"),
     "not loading": (_missing_input, r"The streaming model does not load"),
 }
 
