@@ -53,7 +53,11 @@ def broken_slot(folder: Path) -> None:
 def releases() -> Path:
     """The folder with ``repository/``, its ``root.json`` and a ``broken`` slot; new each day."""
     sources = sorted(
-        [*(_ROOT / "deploy").rglob("*.py"), *(_ROOT / "models").rglob("*.py"), Path(__file__)]
+        [
+            *(_ROOT / "deploy").rglob("*.py"),
+            *(_ROOT / "models").rglob("*.py"),
+            *Path(__file__).parent.glob("*.py"),
+        ]
     )
     return kept("releases", digest([date.today().isoformat(), *sources]), _make)
 
