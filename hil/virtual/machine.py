@@ -7,15 +7,20 @@ and say nothing of a Jetson's speed.
 
 import json
 import shutil
+import socket
 import subprocess
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from device.processes.realtime import die_with_parent
+from hil.virtual.climate import RAW, judge, write_raw
 from hil.virtual.errors import VirtualError
+from hil.virtual.exchange import PORT
 from hil.virtual.kernel import Kernel
+from hil.virtual.led import Programme, Record, serve
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _CPU = "max,-erms"
@@ -41,6 +46,8 @@ class Job:
     """Wall time after which the run is given up."""
     shift: int = 1
     """The guest's speed: 2 to this power ns an instruction."""
+    plant: Programme | None = None
+    """What a plant does to the guest that leads it; None: the job has no plant."""
 
 
 @dataclass(frozen=True)
@@ -58,28 +65,66 @@ def run(image: Path, kernel: Kernel, job: Job, folder: Path) -> Run:
     """Boot, do the job, power off. Raises ``VirtualError`` when it does not get to its end."""
     _lay_out(job, folder)
     start_s = time.monotonic()
+    plant = None if job.plant is None else _Plant(job.plant, job.limit_s)
+    ends = [] if plant is None else [plant.guests_end.fileno()]
     with (folder / "qemu.log").open("w") as log:
         machine = subprocess.Popen(
-            _command(image, kernel, job, folder),
+            [*_command(image, kernel, job, folder), *_port(ends)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            pass_fds=ends,
             # Who stops a run, however, stops its machines.
             preexec_fn=die_with_parent,
         )
+    if plant is not None:
+        plant.begin()
     try:
         _wait(machine, job, folder)
     finally:
         if machine.poll() is None:
             machine.kill()
             machine.wait()
+        record = None if plant is None else plant.end()
+    if record is not None:
+        write_raw(record, folder / RAW)
     result = folder / "out" / "result.json"
     if not result.exists():
         raise VirtualError(
             f"scenario {job.name}: the machine ended without a result (exit code "
             f"{machine.returncode}); its last lines:\n{tail(folder)}"
         )
-    return Run(folder, json.loads(result.read_text()), time.monotonic() - start_s)
+    found = json.loads(result.read_text())
+    if record is not None:
+        judged = judge(record)
+        # What the guest says broke off is what the plant saw, or follows from it.
+        judged["failed_because"] = judged["failed_because"] or found["failed_because"]
+        found |= judged
+    return Run(folder, found, time.monotonic() - start_s)
+
+
+class _Plant:
+    """A plant at the host's end of a line, in a thread of its own."""
+
+    def __init__(self, programme: Programme, silence_s: float) -> None:
+        self._line, self.guests_end = socket.socketpair()
+        self._programme, self._silence_s = programme, silence_s
+        self._record: Record | None = None
+        self._thread = threading.Thread(target=self._serve, name="plant", daemon=True)
+
+    def begin(self) -> None:
+        """Answer from now on. The machine has its end by now: when it dies, the line ends."""
+        self.guests_end.close()
+        self._thread.start()
+
+    def end(self) -> Record:
+        """What was exchanged; the machine has ended."""
+        self._thread.join()
+        assert self._record is not None
+        return self._record
+
+    def _serve(self) -> None:
+        self._record = serve(self._line, self._programme, self._silence_s)
 
 
 def tail(folder: Path) -> str:
@@ -130,6 +175,15 @@ def _command(image: Path, kernel: Kernel, job: Job, folder: Path) -> list[str]:
     parts += ["-fsdev", f"local,id=job,path={folder},security_model=none"]
     parts += ["-device", "virtio-9p-pci,fsdev=job,mount_tag=job"]
     parts += ["-device", "i6300esb", "-action", "watchdog=reset"]
+    return parts
+
+
+def _port(ends: list[int]) -> list[str]:
+    """The serial port at which the guest finds the plant, where there is one."""
+    parts: list[str] = []
+    for end in ends:
+        parts += ["-device", "virtio-serial-pci", "-chardev", f"socket,id=plant,fd={end}"]
+        parts += ["-device", f"virtserialport,chardev=plant,name={PORT}"]
     return parts
 
 

@@ -7,6 +7,8 @@ from typing import Literal
 
 from hil.virtual.bundles import studio_bundle
 from hil.virtual.captures import write_capture
+from hil.virtual.climate import EXCHANGE_S
+from hil.virtual.led import COLD_HALF, WHOLE, Programme
 from hil.virtual.machine import Job
 from hil.virtual.networks import light_stage
 from hil.virtual.releases import PRESET, releases
@@ -193,6 +195,18 @@ def _unplugged(profile: Profile) -> Job:
     )
 
 
+def _climate(profile: Profile) -> Job:
+    """The cold half alone, and quicker, in every run; the whole way takes minutes."""
+    quick, whole = Programme(factor=90.0, legs=COLD_HALF), Programme(factor=60.0, legs=WHOLE)
+    return Job(
+        "climate",
+        options={"exchange_s": EXCHANGE_S, "sound_s": 60.0 if profile == "ci" else 120.0},
+        etc={"purga/pedal.toml": pedal_toml(256, 4)},
+        limit_s=1800.0,
+        plant=quick if profile == "ci" else whole,
+    )
+
+
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario("start", _plain("start"), "starts by itself, sandboxed, deaf to the network"),
     Scenario("playing-256x4", _playing(256, 4), "no lost period at 256 × 4"),
@@ -221,6 +235,11 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("unplugged", _unplugged, "the interface comes and goes"),
     Scenario("hands", _hands, "knob, footswitch, LEDs, MIDI and pins on real drivers"),
     Scenario("temperatures", _plain("temperatures"), "from −40 to 100 °C"),
+    Scenario(
+        "climate",
+        _climate,
+        "out of the cold by its own heater, on the plant's temperatures",
+    ),
     Scenario("bad-input", _plain("bad_input"), "wrong files, pins, cards, disks and clocks"),
     Scenario("hang", _plain("hang"), "the kernel hangs and the machine comes back"),
 )

@@ -1,5 +1,6 @@
 """The simulated pins from outside: pulled like a switch, watched like a scope."""
 
+import os
 import re
 import subprocess
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ _PEDAL = Path("/sys/kernel/config/gpio-sim/pedal")
 _BANKS = {"tegra234-gpio": "main", "tegra234-gpio-aon": "aon"}
 _TRACING = Path("/sys/kernel/tracing")
 MAIN = "tegra234-gpio"
+_SET = re.compile(r" (\d+\.\d+): gpio_value: (\d+) set (\d)")
 
 
 def _line(offset: int, label: str = MAIN) -> Path:
@@ -70,6 +72,10 @@ class Scope:
                 found.append(Edge(float(match[1]), value))
         return found
 
+    def follow(self) -> "Following":
+        """Take what is put on pins from now on out of the trace, bit by bit."""
+        return Following()
+
     def clear(self) -> None:
         """Forget what was seen."""
         self._write("trace", "")
@@ -80,3 +86,36 @@ class Scope:
 
     def _write(self, name: str, text: str) -> None:
         (_TRACING / name).write_text(text)
+
+
+class Following:
+    """Takes edges out of the scope's trace as they come, at a cost that does not grow with time.
+
+    What it has taken, ``Scope.edges`` no longer sees.
+    """
+
+    def __init__(self) -> None:
+        """Begin with what the trace holds now."""
+        self._file = os.open(_TRACING / "trace_pipe", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._rest = b""
+
+    def take(self) -> list[tuple[int, Edge]]:
+        """Levels put on any line since the last call: its number (``number_of``) and the edge."""
+        parts = [self._rest]
+        while part := self._read():
+            parts.append(part)
+        whole, _, self._rest = b"".join(parts).rpartition(b"\n")
+        return [
+            (int(match[2]), Edge(float(match[1]), int(match[3])))
+            for match in _SET.finditer(whole.decode(errors="replace"))
+        ]
+
+    def close(self) -> None:
+        """Stop following."""
+        os.close(self._file)
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self._file, 1 << 16)
+        except BlockingIOError:
+            return b""
