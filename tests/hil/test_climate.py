@@ -1,24 +1,29 @@
 """The plant that a guest leads, with a guest that is none: the firmware's states and a clock."""
 
 import socket
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.states import Inputs, States, Temperatures
 from hil.plant.faults import PlantFaults
 from hil.plant.plant import STEP_S
-from hil.virtual.climate import EXCHANGE_S, judge
-from hil.virtual.exchange import Answer, Question, from_line, to_line
+from hil.virtual import machine
+from hil.virtual.climate import EXCHANGE_S, RAW, judge
+from hil.virtual.exchange import PORT, Answer, Question, from_line, to_line
 from hil.virtual.guest.coil import Coil
 from hil.virtual.guest.pins import Edge
+from hil.virtual.kernel import Kernel
 from hil.virtual.led import COLD_HALF, WHOLE, Programme, Record, serve
+from hil.virtual.suite import SCENARIOS
 
 _SENSOR_S = 0.5
 _STEP_S = 0.05
@@ -281,6 +286,7 @@ def test_a_module_that_the_boot_chain_refuses_is_never_led() -> None:
 _QUESTION = Guest().question()
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["time_s", "load", "gap_s", "xruns", "key", "state", "zone_c", "number"]),
     st.one_of(
@@ -300,12 +306,60 @@ def test_no_impossible_value_is_a_question(name: str, value: object) -> None:
         Question(**whole)
 
 
+@settings(deadline=None)
 @given(st.floats(-60.0, 120.0), st.floats(0.0, 2.0), st.booleans())
 def test_a_line_says_what_was_meant(celsius: float, load: float, key: bool) -> None:
     asked = replace(_QUESTION, zone_c=celsius, load=load, key=key)
     assert from_line(Question, to_line(asked)) == asked
     answer = Answer(3, celsius, key, "leg")
     assert from_line(Answer, to_line(answer)) == answer
+
+
+def test_only_a_job_that_asks_for_a_plant_has_its_port() -> None:
+    names = ("climate", "temperatures", "hands")
+    led = {each.name: each.job("ci").plant for each in SCENARIOS if each.name in names}
+    assert [name for name in names if led[name] is not None] == ["climate"]
+    assert machine._port([]) == []
+    assert f"virtserialport,chardev=plant,name={PORT}" in machine._port([7])
+
+
+_MACHINE = """
+import os, sys
+end = int(next(each for each in sys.argv if "fd=" in each).rpartition("=")[2])
+for line in sys.argv[2].split(";"):
+    os.write(end, line.encode() + b"\\n")
+    os.read(end, 4096)
+with open(sys.argv[1], "w") as file:
+    file.write('{"failed_because": "the guest says so", "virtual_s": 3.0, "boots": 1}')
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "says", "rows"),
+    [
+        ([_QUESTION], "the guest ended before the programme did", 1),
+        ([_QUESTION, replace(_QUESTION, number=1, time_s=9.0)], "cannot go back", 1),
+    ],
+)
+def test_a_machine_is_judged_by_what_its_plant_saw(
+    lines: Sequence[Question],
+    says: str,
+    rows: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = ";".join(to_line(line).decode().strip() for line in lines)
+    result = str(tmp_path / "run" / "out" / "result.json")
+    command = [sys.executable, "-c", _MACHINE, result, said]
+    monkeypatch.setattr(machine, "_command", lambda *_: command)
+    kernel = Kernel(tmp_path / "kernel", tmp_path / "modules")
+    job = machine.Job("climate", plant=Programme(), limit_s=30.0)
+    found = machine.run(tmp_path / "image", kernel, job, tmp_path / "run").result
+    assert says in found["failed_because"]
+    assert found["virtual_s"] == 3.0
+    raw = (tmp_path / "run" / RAW).read_text().splitlines()
+    assert len(raw) == 1 + rows
+    assert raw[0].startswith("guest_s,applied_s,plant_s,air_c")
 
 
 def _edges(start_s: float, end_s: float) -> list[Edge]:
