@@ -197,10 +197,10 @@ def _unplugged(profile: Profile) -> Job:
 
 def _climate(profile: Profile) -> Job:
     """The cold half alone, and quicker, in every run; the whole way takes minutes."""
-    quick, whole = Programme(factor=90.0, legs=COLD_HALF), Programme(factor=60.0, legs=WHOLE)
+    quick, whole = Programme(factor=120.0, legs=COLD_HALF), Programme(factor=60.0, legs=WHOLE)
     return Job(
         "climate",
-        options={"exchange_s": EXCHANGE_S, "sound_s": 60.0 if profile == "ci" else 120.0},
+        options={"exchange_s": EXCHANGE_S, "sound_s": 40.0 if profile == "ci" else 120.0},
         etc={"purga/pedal.toml": pedal_toml(256, 4)},
         limit_s=1800.0,
         plant=quick if profile == "ci" else whole,

@@ -34,8 +34,11 @@ Change = Callable[[Question], Question]
 class Guest:
     """What the emulated machine does, as far as the plant can tell."""
 
-    def __init__(self, change: Change = lambda asked: asked) -> None:
-        """Playing at 25 °C; ``change`` makes a question wrong."""
+    def __init__(self, change: Change = lambda asked: asked, read_ago_s: float = 0.2) -> None:
+        """Playing at 25 °C; ``change`` makes a question wrong.
+
+        ``read_ago_s``: when control read its sensor last, which it does twice a second.
+        """
         self._change = change
         self._states = States()
         self._now_s = 30.0
@@ -43,7 +46,7 @@ class Guest:
         self._number = 0
         self._applied_s: float | None = None
         self._read = Temperatures(coldest_c=25.0, hottest_c=25.0)
-        self._read_s = self._now_s - 0.2
+        self._read_s = self._now_s - read_ago_s
         self._heats = False
         self._decision = self._states.step(self._inputs(self._now_s - 9.0))
 
@@ -125,9 +128,11 @@ def _exchange(line: socket.socket, guest: Guest, questions: int = 5000) -> None:
             return
 
 
-def _walk(programme: Programme, change: Change = lambda asked: asked) -> Record:
+def _walk(
+    programme: Programme, change: Change = lambda asked: asked, read_ago_s: float = 0.2
+) -> Record:
     line, record = _pair(programme)
-    _exchange(line, Guest(change))
+    _exchange(line, Guest(change, read_ago_s))
     return record()
 
 
@@ -135,13 +140,14 @@ def _failed(record: Record) -> set[str]:
     return {each["id"] for each in judge(record).get("checks", ()) if not each["ok"]}
 
 
+@pytest.mark.parametrize("read_ago_s", [0.0, 0.1, 0.3, 0.5])
 @pytest.mark.parametrize(
-    ("factor", "legs"), [(60.0, WHOLE), (90.0, COLD_HALF)], ids=["whole", "cold half"]
+    ("factor", "legs"), [(60.0, WHOLE), (120.0, COLD_HALF)], ids=["whole", "cold half"]
 )
 def test_a_sound_guest_walks_the_way_and_every_check_holds(
-    factor: float, legs: tuple[Any, ...]
+    factor: float, legs: tuple[Any, ...], read_ago_s: float
 ) -> None:
-    record = _walk(Programme(factor=factor, legs=legs))
+    record = _walk(Programme(factor=factor, legs=legs), read_ago_s=read_ago_s)
     found = judge(record)
     assert not record.failed
     assert not record.missed
@@ -158,14 +164,14 @@ def test_a_sound_guest_walks_the_way_and_every_check_holds(
 
 
 def test_a_dead_heater_never_leaves_the_cold() -> None:
-    record = _walk(Programme(factor=90.0, legs=COLD_HALF, faults=PlantFaults(heater_dead=True)))
+    record = _walk(Programme(factor=120.0, legs=COLD_HALF, faults=PlantFaults(heater_dead=True)))
     assert "did not come" in record.missed
     assert {"climate-order", "climate-1-warm-up", "climate-on"} <= _failed(record)
 
 
 def test_a_stuck_heater_cools_nothing_when_it_is_off_and_burns_the_module_in_the_heat() -> None:
     stuck = PlantFaults(heater_stuck=True)
-    record = _walk(Programme(factor=90.0, legs=COLD_HALF, faults=stuck))
+    record = _walk(Programme(factor=120.0, legs=COLD_HALF, faults=stuck))
     assert "climate-off" in _failed(record)
     record = _walk(Programme(factor=60.0, legs=WHOLE, faults=stuck))
     assert "module is off" in record.failed
@@ -220,7 +226,7 @@ _WRONG: Sequence[tuple[str, Change, str]] = (
     ("change", "check"), [each[1:] for each in _WRONG], ids=[each[0] for each in _WRONG]
 )
 def test_each_wrong_guest_is_seen(change: Change, check: str) -> None:
-    assert check in _failed(_walk(Programme(factor=90.0, legs=COLD_HALF), change))
+    assert check in _failed(_walk(Programme(factor=120.0, legs=COLD_HALF), change))
 
 
 def test_a_guest_that_ends_is_said_and_what_it_exchanged_is_kept() -> None:
