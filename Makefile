@@ -39,7 +39,7 @@ test: ## Run the tests: no hardware, minutes
 
 test-whole: ## The tests on networks of full size, and those that need torch; gigabytes on x86-64
 	@$(SETUP) torch
-	@$(PY) -m pytest -m "(torch or whole) and not soak"
+	@$(PY) -m pytest -m "(torch or whole) and not soak" -n 2 --dist loadfile --timeout 900
 
 check: lint types imports resolve ## Lint, types, import contracts, and that the locked requirements resolve
 
