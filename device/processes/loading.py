@@ -19,7 +19,7 @@ from typing import Protocol
 from device.plain import dataclass, field
 from device.processes.pace import Pace
 from device.processes.realtime import lock_whole_memory, quiet_arithmetic
-from device.processes.thread import go_just_above_ordinary, go_ordinary
+from device.processes.thread import go_above_ordinary, go_ordinary
 from device.sound.morph import Studio
 from device.sound.path import SoundPath
 from device.sound.playable import Playable
@@ -184,7 +184,7 @@ class Loader:
         if self._swaps is None:
             return
         if self.pace is not None:
-            go_just_above_ordinary()
+            go_above_ordinary()
         while True:
             for _ in range(os.eventfd_read(self._wake)):
                 with contextlib.nullcontext() if self.pace is None else self.pace.kept():

@@ -3,6 +3,8 @@
 import contextlib
 import os
 
+_HIGHEST = -20
+
 
 def go_ordinary(cpus: frozenset[int] | set[int] | None = None) -> None:
     """Take an ordinary priority, and the given processors: a thread is born with its maker's."""
@@ -12,11 +14,16 @@ def go_ordinary(cpus: frozenset[int] | set[int] | None = None) -> None:
         os.sched_setaffinity(0, cpus)
 
 
-def go_just_above_ordinary() -> None:
-    """Take the lowest real-time priority, where the system grants it.
+def go_above_ordinary() -> None:
+    """Take the highest ordinary priority, where the system grants it.
 
-    For a thread that holds Python's lock for moments while a real-time loop may wait for it: it
-    must not be made to wait by ordinary work meanwhile. What it starts is ordinary.
+    For a thread that holds Python's lock for moments while a real-time loop may wait for it: others
+    must not make it wait meanwhile. Not a real-time one: on a kernel with threaded interrupts its
+    timers are a thread of the lowest real-time priority (ktimers), and whoever computes at that
+    priority for long keeps them from running, and with them an interface that goes by a timer.
+    What it starts is ordinary.
     """
     with contextlib.suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+        os.sched_setscheduler(0, os.SCHED_OTHER | os.SCHED_RESET_ON_FORK, os.sched_param(0))
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, _HIGHEST)

@@ -139,6 +139,8 @@ def test_real_time_is_granted_to_those_who_need_it() -> None:
         assert not {"CPUSchedulingPolicy", "CPUWeight"} & set(said), (
             "a kernel that refuses it would leave the unit dead; the process asks, and goes on"
         )
+    # What loads beside the loop comes first among ordinary threads (device/processes/thread.py).
+    assert directives("purga-audio.service")["LimitNICE"] == ["-20"]
 
 
 # ---- updates ------------------------------------------------------------------------------------
