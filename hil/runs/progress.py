@@ -54,6 +54,11 @@ class Progress:
         """A stage has come to its end."""
         self._told(stage, 1.0, "", label)
 
+    def prepared(self, seconds: float) -> None:
+        """So long nothing of the work could be done: it says nothing of the pace."""
+        with self._lock:
+            self._start_s = min(self._start_s + seconds, self.now_s())
+
     def left_s(self) -> float:
         """Expected wall time until everything has ended, at the pace so far."""
         done_s = self._total(lambda name: self._done.get(name, 0.0))

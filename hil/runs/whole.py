@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -103,6 +104,7 @@ class _Run:
         self._reference: Found | None = None
         self._no_pedal = ""
         self._lock = threading.Lock()
+        self._building = threading.Lock()
 
     # -- what there is to do ----------------------------------------------------------------------
 
@@ -213,12 +215,19 @@ class _Run:
 
     def _virtual(self, stage: Stage) -> str:
         from hil.virtual.errors import VirtualError
+        from hil.virtual.image import image
+        from hil.virtual.kernel import kernel
         from hil.virtual.run import run_suite
 
         if self._no_pedal:
             return ""
         scale, out = PROFILES[self.options.profile], self.options.out
         try:
+            with self._building:
+                # Minutes the first time; whoever comes next finds it built.
+                start_s = time.monotonic()
+                image(kernel())
+                self._progress.prepared(time.monotonic() - start_s)
             [result] = run_suite(scale.virtual, out, [stage.name], 1)
         except VirtualError as error:
             # What cannot be built for one scenario cannot for the next.

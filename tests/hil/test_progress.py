@@ -56,6 +56,16 @@ def test_what_is_left_is_that_of_the_longest_lane_at_the_pace_so_far() -> None:
     assert said[-1].split() == ["33", "%", "60", "s", "left", "c", "half"]
 
 
+def test_what_was_built_first_says_nothing_of_the_pace() -> None:
+    progress, _, wall = made()
+    wall.now_s = 900.0
+    progress.prepared(890.0)
+    wall.now_s = 910.0
+    progress.ended("a", "pass")
+    progress.part("c", 0.5, "half")
+    assert progress.left_s() == pytest.approx(30.0 * 2.0)
+
+
 def test_lines_hold_stage_time_and_mark() -> None:
     progress, said, wall = made(at_once=1)
     wall.now_s = 5.0
