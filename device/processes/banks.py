@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from device.config import Config
 from device.errors import SlotError
 from device.plain import dataclass
-from device.processes.bank_report import BankEntry, BankReport, write_bank
+from device.processes.bank_report import BankEntry, BankReport, read_bank, write_bank
 from device.processes.dismantle import dismantle
 from device.processes.journal import Journal
 from device.processes.loading import Candidate, Loaded, studios_of
@@ -83,8 +83,10 @@ class Banks:
                 self._reject(identity(slot.folder), slot.folder, reason)
                 loaded, config, slot = own, self._config, None
         link = self._config.slot_link
-        if link is not None and link.parent.is_dir():
-            # Updates are installed here: one may come while this bank plays.
+        again = read_bank(self._config.runtime) is not None
+        if link is not None and link.parent.is_dir() and not again:
+            # Updates are installed here: one may come while this bank plays. After a restart in the
+            # middle of a song a second less counts for more.
             from device.processes.quiet import load_libraries
 
             load_libraries()
@@ -180,9 +182,10 @@ class Banks:
 
     def _load(self, folder: Path | None, found: str) -> Candidate:
         """Raises ``SlotError``, and whatever is wrong with us."""
-        from device.processes.quiet import make_ready, quiet_bank
+        from device.processes.quiet import load_libraries, make_ready, quiet_bank
 
         ready = make_ready(self._config, folder)
+        load_libraries()
         found_out = {int(index): told for index, told in ready.problems.items()}
         if len(found_out) > self._plays.problems:
             raise SlotError(self._worse(found_out))

@@ -502,6 +502,22 @@ def test_the_process_that_makes_ready_is_one_of_its_own(
         quiet.make_ready(pedal.config, pedal.slots / "none")
 
 
+def test_who_is_started_again_imports_only_what_plays(
+    pedal: Pedal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of a song the tone is to be back; what an update needs can wait for one."""
+    pedal.switch("a")
+    imported: list[int] = []
+    monkeypatch.setattr(quiet, "load_libraries", lambda: imported.append(1))
+    pedal.first()
+    assert imported == [1]
+    pedal.first()
+    assert imported == [1]
+    pedal.switch("b")
+    assert pedal.banks.look() is not None
+    assert imported == [1, 1]
+
+
 def test_loading_beside_a_bank_that_sounds_imports_and_makes_nothing(
     pedal: Pedal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
