@@ -35,10 +35,12 @@ class Gap:
 
 def gap_after(scope: Scope, fault_s: float) -> Gap:
     """The first time without current that ends after ``fault_s``."""
+    # Reading a long trace takes longer than the circuit holds.
+    now_s = time.monotonic()
     intervals = energised(scope)
     before = [each for each in intervals if each.start_s <= fault_s]
     after = [each for each in intervals if each.start_s > fault_s]
-    if before and before[-1].end_s > time.monotonic():
+    if before and before[-1].end_s > now_s:
         return Gap(None, None)  # it has held up to now
     dropped_s = before[-1].end_s if before else None
     return Gap(dropped_s, after[0].start_s if after else None)
