@@ -375,12 +375,16 @@ def test_a_frozen_engine_costs_no_period_more_than_an_absent_one(
     engine.signal(signal.SIGSTOP)
     (tmp_path / "absent").mkdir()
     absent = Pedal(tmp_path / "absent", bundle, phrase, StudioLink(tmp_path / "none"))
-    spent = {}
-    for name, pedal in (("absent", absent), ("frozen", frozen)):
+    pedals = {"absent": absent, "frozen": frozen}
+    spent = dict.fromkeys(pedals, 0.0)
+    for pedal in pedals.values():
         pedal.log.busy_ns.clear()
-        start = time.perf_counter()
-        pedal.play(1500, waiting=False)
-        spent[name] = time.perf_counter() - start
+    # By turns: what the machine does beside it meets both.
+    for _ in range(30):
+        for name, pedal in pedals.items():
+            start = time.perf_counter()
+            pedal.play(50, waiting=False)
+            spent[name] += time.perf_counter() - start
     assert frozen.counted()["refused"] > 500
     busy_absent, busy_frozen = (np.array(each.log.busy_ns) for each in (absent, frozen))
     assert np.median(busy_frozen) < 2.0 * np.median(busy_absent)
